@@ -1,0 +1,109 @@
+"""WavLM, HuBERT and wav2vec 2.0: convolutions on the waveform.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import torch
+from torch import nn
+
+from .lengths import step_mask
+
+
+class ConvolutionalFeatures(nn.Module):
+    """Runs a transformers model of the wav2vec 2.0 family on a padded batch.
+
+    Models whose convolutions are group-normalised over time (the base ones)
+    would mix an utterance with its padding; their convolutions therefore see
+    the utterances one by one.
+
+    Arguments
+    ---------
+    model : torch.nn.Module
+        `WavLMModel`, `HubertModel` or `Wav2Vec2Model`.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.one_by_one = model.config.feat_extract_norm == "group"
+        if self.one_by_one:
+            self.model.feature_extractor = _OneByOne(model.feature_extractor)
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The Transformer layers."""
+        return self.model.encoder.layers
+
+    @property
+    def minimum_samples(self) -> int:
+        """Samples that the convolutions need for one frame."""
+        config = self.model.config
+        samples = 1
+        for kernel, stride in zip(
+            reversed(config.conv_kernel),
+            reversed(config.conv_stride),
+            strict=True,
+        ):
+            samples = (samples - 1) * stride + kernel
+        return samples
+
+    def freeze_convolutions(self) -> None:
+        """Stops training of the convolutional feature extractor."""
+        self.model.feature_extractor.requires_grad_(False)
+
+    def freeze_constants(self) -> None:
+        """Stops training of parameters that no frame depends on."""
+        # SpecAugment is off, so that this embedding never has a gradient.
+        if hasattr(self.model, "masked_spec_embed"):
+            self.model.masked_spec_embed.requires_grad_(False)
+
+    def forward(
+        self, waveform: torch.Tensor, counts: torch.Tensor
+    ) -> torch.Tensor:
+        """Runs the encoder; its layers are recorded from outside.
+
+        Arguments
+        ---------
+        waveform : torch.Tensor
+            Samples, zero on padding, `[batch, time]`.
+        counts : torch.Tensor
+            True samples of every utterance, `[batch]`.
+
+        Returns
+        -------
+        torch.Tensor
+            True frames of every utterance by the convolutions' own formula,
+            `[batch]`, int64.
+        """
+        if self.one_by_one:
+            self.model.feature_extractor.counts = counts
+        self.model(
+            waveform, attention_mask=step_mask(counts, waveform.shape[1])
+        )
+        return self.model._get_feat_extract_output_lengths(counts).long()
+
+
+class _OneByOne(nn.Module):
+    """Convolves every utterance alone and pads the results."""
+
+    def __init__(self, convolutions: nn.Module) -> None:
+        super().__init__()
+        self.convolutions = convolutions
+        self.counts: torch.Tensor | None = None
+
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        """Convolves `[batch, time]` to `[batch, channel, frame]`."""
+        results = [
+            self.convolutions(utterance[None, :count])[0].T
+            for utterance, count in zip(
+                waveform, self.counts.tolist(), strict=True
+            )
+        ]
+        longest = self.convolutions(waveform[:1]).shape[-1]
+        padded = waveform.new_zeros(
+            len(waveform), longest, results[0].shape[-1]
+        )
+        for row, result in zip(padded, results, strict=True):
+            row[: len(result)] = result
+        return padded.transpose(1, 2)

@@ -1,0 +1,71 @@
+"""Utterance-level emotion classifier of Sparse MERIT.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import torch
+from torch import nn
+
+
+class EmotionHead(nn.Module):
+    """Pooling, a hidden layer and the class logits.
+
+    Arguments
+    ---------
+    pooling : torch.nn.Module
+        Turns `[batch, time, channel]` and relative lengths into
+        `[batch, pooling.output_size]`.
+    num_classes : int
+        Number of emotions.
+    hidden_size : int
+        Width of the hidden layer; 1,024 in the paper.
+    dropout : float
+        Dropout before the hidden layer and before the logits; 0.5 in the
+        paper.
+
+    Example
+    -------
+    >>> from speechbrain_merit.lobes import AttentiveStatisticsPooling
+    >>> head = EmotionHead(AttentiveStatisticsPooling(8), 4, hidden_size=16)
+    >>> head(torch.rand(2, 7, 8), torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(
+        self,
+        pooling: nn.Module,
+        num_classes: int,
+        hidden_size: int = 1024,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.pooling = pooling
+        self.num_classes = num_classes
+        self.hidden = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(pooling.output_size, hidden_size),
+            nn.LayerNorm(hidden_size),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+        )
+        self.output = nn.Linear(hidden_size, num_classes)
+
+    def forward(
+        self, features: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Scores the emotions of every utterance.
+
+        Arguments
+        ---------
+        features : torch.Tensor
+            Features of the emotion task, `[batch, time, channel]`.
+        lengths : torch.Tensor, optional
+            Relative lengths, `[batch]`.
+
+        Returns
+        -------
+        torch.Tensor
+            Logits, `[batch, class]`.
+        """
+        return self.output(self.hidden(self.pooling(features, lengths)))

@@ -1,0 +1,197 @@
+"""The joint model: encoder, integrator and one head per task.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from .integration import Integration
+from .spectral_frontend import SpectralFrontend, Spectrum
+from .waveform_normalization import WaveformStatistics
+
+ENHANCE = "enhance"
+EMOTION = "emotion"
+
+
+@dataclasses.dataclass
+class JointOutput:
+    """What the model says about a batch; absent tasks are None.
+
+    Arguments
+    ---------
+    logits : torch.Tensor or None
+        Emotion logits, `[batch, class]`.
+    enhanced_log1p : torch.Tensor or None
+        Enhanced spectrum of the normalised waveform, `[batch, time, bin]`.
+    spectrum : Spectrum or None
+        Noisy spectrum of the normalised waveform.
+    statistics : WaveformStatistics
+        What the waveform was normalised by.
+    integration : Integration
+        Features, auxiliary losses and routing.
+    """
+
+    logits: torch.Tensor | None
+    enhanced_log1p: torch.Tensor | None
+    spectrum: Spectrum | None
+    statistics: WaveformStatistics
+    integration: Integration
+
+
+class JointModel(nn.Module):
+    """Enhances speech and names its emotion from one pass of an encoder.
+
+    Arguments
+    ---------
+    encoder : SpeechEncoder
+        Gives all hidden states; its normalisation also sets the scale that
+        the spectral front-end works in.
+    integrator : torch.nn.Module
+        Turns hidden states into an `Integration`, e.g. `SparseMoE`.
+    frontend : SpectralFrontend
+        Spectrum of the noisy waveform.
+    enhancement_head : torch.nn.Module, optional
+        Estimates the clean spectrum; without it there is no such task.
+    emotion_head : torch.nn.Module, optional
+        Gives the emotion logits; without it there is no such task.
+
+    Raises
+    ------
+    ValueError
+        If there is no head at all.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        integrator: nn.Module,
+        frontend: SpectralFrontend,
+        enhancement_head: nn.Module | None = None,
+        emotion_head: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        heads = {ENHANCE: enhancement_head, EMOTION: emotion_head}
+        self.tasks = tuple(task for task in heads if heads[task] is not None)
+        if not self.tasks:
+            raise ValueError(
+                "A joint model needs an enhancement_head, an emotion_head, or "
+                "both."
+            )
+        self.encoder = encoder
+        self.integrator = integrator
+        self.frontend = frontend
+        self.enhancement_head = enhancement_head
+        self.emotion_head = emotion_head
+
+    def forward(
+        self,
+        waveform: torch.Tensor,
+        lengths: torch.Tensor | None = None,
+        tasks: Sequence[str] | None = None,
+    ) -> JointOutput:
+        """Runs the asked tasks, and nothing that only the others need.
+
+        Arguments
+        ---------
+        waveform : torch.Tensor
+            Noisy samples at 16 kHz, `[batch, time]`.
+        lengths : torch.Tensor, optional
+            Relative lengths, `[batch]`.
+        tasks : sequence of str, optional
+            Some of `enhance` and `emotion`; all that the model has by
+            default.
+
+        Returns
+        -------
+        JointOutput
+            Logits and enhanced spectrum with what belongs to them.
+
+        Raises
+        ------
+        ValueError
+            If a task is asked for that the model does not have.
+        """
+        tasks = self.tasks if tasks is None else tuple(tasks)
+        unknown = [task for task in tasks if task not in self.tasks]
+        if unknown or not tasks:
+            raise ValueError(
+                f"The model cannot do {unknown or 'nothing'}: ask for some of "
+                f"{list(self.tasks)}."
+            )
+        normalised, statistics = self.encoder.normalize(waveform, lengths)
+        encoded = self.encoder.encode(normalised, lengths)
+        integration = self.integrator(
+            encoded.hidden_states, encoded.lengths, tasks
+        )
+        output = JointOutput(None, None, None, statistics, integration)
+        if ENHANCE in tasks:
+            output.spectrum = self.frontend.analyze(normalised, lengths)
+            output.enhanced_log1p = self.enhancement_head(
+                output.spectrum.log1p,
+                output.spectrum.counts,
+                integration.features[ENHANCE],
+                encoded.counts,
+            )
+        if EMOTION in tasks:
+            output.logits = self.emotion_head(
+                integration.features[EMOTION], encoded.lengths
+            )
+        return output
+
+    def target_log1p(
+        self,
+        clean: torch.Tensor,
+        lengths: torch.Tensor | None,
+        output: JointOutput,
+    ) -> torch.Tensor:
+        """Computes what the enhanced spectrum should be.
+
+        Arguments
+        ---------
+        clean : torch.Tensor
+            The speech as it is in the mixture, `[batch, time]`.
+        lengths : torch.Tensor or None
+            Relative lengths, `[batch]`.
+        output : JointOutput
+            What `forward` said about the mixture.
+
+        Returns
+        -------
+        torch.Tensor
+            log1p magnitudes on the scale of the normalised mixture, zero on
+            padding, `[batch, time, bin]`.
+        """
+        scaled = self.encoder.normalization.normalize_with(
+            clean, lengths, output.statistics
+        )
+        return self.frontend.analyze(scaled, lengths).log1p
+
+    def enhanced_waveform(
+        self, output: JointOutput, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Synthesizes the enhanced speech with the noisy phase.
+
+        Arguments
+        ---------
+        output : JointOutput
+            What `forward` returned, with the task `enhance`.
+        lengths : torch.Tensor, optional
+            Relative lengths, `[batch]`.
+
+        Returns
+        -------
+        torch.Tensor
+            Samples at the level of the input, zero on padding,
+            `[batch, time]`.
+        """
+        waveform = self.frontend.synthesize(
+            output.enhanced_log1p, output.spectrum
+        )
+        return self.encoder.normalization.invert(
+            waveform, lengths, output.statistics
+        )

@@ -1,0 +1,64 @@
+"""Auxiliary losses that keep a router balanced and its logits small.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import torch
+
+
+def switch_load_balance(
+    probabilities: torch.Tensor, experts: torch.Tensor
+) -> torch.Tensor:
+    """Load-balancing loss of the Switch Transformer, 1 when balanced.
+
+    `num_experts * sum_i f_i P_i` with f_i the share of choices that fell on
+    expert i and P_i its mean probability over the full softmax. Fedus, Zoph,
+    Shazeer, "Switch Transformers", JMLR 23 (2022), equations 4 to 6.
+
+    Arguments
+    ---------
+    probabilities : torch.Tensor
+        Gate probabilities of true frames only, `[frame, expert]`.
+    experts : torch.Tensor
+        Chosen experts of the same frames, `[frame, top_k]`.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar.
+
+    Example
+    -------
+    >>> probabilities = torch.tensor([[0.9, 0.1], [0.7, 0.3]])
+    >>> switch_load_balance(probabilities, torch.tensor([[0], [0]]))
+    tensor(1.6000)
+    """
+    num_experts = probabilities.shape[1]
+    counts = torch.bincount(experts.flatten(), minlength=num_experts)
+    share = counts.to(probabilities.dtype) / max(experts.numel(), 1)
+    return num_experts * (share * probabilities.mean(dim=0)).sum()
+
+
+def router_z_loss(logits: torch.Tensor) -> torch.Tensor:
+    """Mean squared log-partition of the gate, which keeps its logits small.
+
+    Zoph et al., "ST-MoE: Designing Stable and Transferable Sparse Expert
+    Models", arXiv 2202.08906, equation 5.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        Gate logits of true frames only, `[frame, expert]`.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar.
+
+    Example
+    -------
+    >>> router_z_loss(torch.zeros(5, 2)).sqrt()  # the logarithm of 2
+    tensor(0.6931)
+    """
+    return logits.logsumexp(dim=1).square().mean()

@@ -1,0 +1,355 @@
+"""Sparse mixture of shared experts with one gate per task.
+
+The routing rule, stated once. The paper sends every frame to the expert with
+the highest gate probability and weights it by 1. Its published code builds
+that weight by scattering ones, so no gradient ever reaches a gate. Here the
+forward value is the paper's, and with `router_learning="straight_through"`
+the backward pass treats the weight as the chosen expert's probability.
+
+Reference: J.-T. Tzeng, C. Busso, C.-C. Lee, "Joint Learning using
+Mixture-of-Expert-Based Representation for Speech Enhancement and Robust
+Emotion Recognition", IEEE TASLP vol. 34, 2026, arXiv 2509.08470.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from .integration import Integration, Routing
+from .lengths import absolute_lengths, step_mask
+from .routing_losses import router_z_loss, switch_load_balance
+
+ROUTER_LEARNING = ("straight_through", "probability", "frozen")
+
+
+class Expert(nn.Module):
+    """Two-layer perceptron on frames: Linear, ReLU, Linear.
+
+    Arguments
+    ---------
+    input_size : int
+        Width of a frame.
+    hidden_size : int
+        Width of the hidden layer.
+    output_size : int
+        Width of the result.
+    dropout : float
+        Probability of dropping a hidden unit; the paper has none.
+
+    Example
+    -------
+    >>> Expert(8, 16, 4)(torch.rand(5, 8)).shape
+    torch.Size([5, 4])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(input_size, hidden_size)
+        self.dropout = nn.Dropout(dropout)
+        self.fc2 = nn.Linear(hidden_size, output_size)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Transforms frames, `[frame, input_size]` to `[frame, output_size]`.
+
+        Arguments
+        ---------
+        frames : torch.Tensor
+            Frames, `[frame, input_size]`.
+
+        Returns
+        -------
+        torch.Tensor
+            Transformed frames, `[frame, output_size]`.
+        """
+        return self.fc2(self.dropout(torch.relu(self.fc1(frames))))
+
+
+class Gate(nn.Module):
+    """Linear gate of one task, computed in float32 whatever the precision.
+
+    Arguments
+    ---------
+    input_size : int
+        Width of a frame.
+    num_experts : int
+        Number of experts to choose from.
+
+    Example
+    -------
+    >>> Gate(8, 3)(torch.rand(5, 8)).shape
+    torch.Size([5, 3])
+    """
+
+    def __init__(self, input_size: int, num_experts: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(input_size, num_experts)
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Scores the experts for every frame.
+
+        Arguments
+        ---------
+        frames : torch.Tensor
+            Frames, `[frame, input_size]`.
+
+        Returns
+        -------
+        torch.Tensor
+            Logits, `[frame, expert]`, float32.
+        """
+        with torch.autocast(frames.device.type, enabled=False):
+            return nn.functional.linear(
+                frames.float(), self.fc.weight.float(), self.fc.bias.float()
+            )
+
+
+class SparseMoE(nn.Module):
+    """Normalises and joins all layers, then routes frames through experts.
+
+    An expert sees only the frames that some task chose it for, and a frame
+    that both tasks send to the same expert is computed once. Padding is
+    neither routed nor counted.
+
+    Arguments
+    ---------
+    num_layers : int
+        Number of hidden states, e.g. 25 for WavLM-Large.
+    input_size : int
+        Width of a hidden state.
+    hidden_size : int
+        Hidden width of an expert.
+    output_size : int
+        Width of the features.
+    num_experts : int
+        Number of shared experts.
+    tasks : sequence of str
+        Names of the tasks; each has its own gate.
+    top_k : int
+        Experts per frame and task. The paper's 1 gives the expert the weight
+        1; for more, the weights are the chosen probabilities scaled to sum to
+        one.
+    router_learning : str
+        `straight_through`: forward weights as above, gradients as if they
+        were the chosen probabilities. `probability`: the weight is the
+        probability itself, as in the Switch Transformer. `frozen`: weights
+        are constants and the gates stay as initialised, as in the published
+        code.
+    dropout : float
+        Probability of dropping a hidden unit of an expert; the paper has
+        none.
+    input_dropout : float
+        Probability of dropping an input unit of the experts; the gates see
+        them all. The paper has none.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, or a name unknown or given twice.
+
+    Example
+    -------
+    >>> moe = SparseMoE(
+    ...     num_layers=3, input_size=8, hidden_size=16, output_size=4
+    ... )
+    >>> result = moe(torch.rand(3, 2, 7, 8), torch.tensor([1.0, 0.5]))
+    >>> result.features["emotion"].shape
+    torch.Size([2, 7, 4])
+    >>> result.routing["enhance"].experts.shape
+    torch.Size([2, 7, 1])
+    """
+
+    def __init__(
+        self,
+        num_layers: int,
+        input_size: int,
+        hidden_size: int = 4096,
+        output_size: int = 1024,
+        num_experts: int = 3,
+        tasks: Sequence[str] = ("enhance", "emotion"),
+        top_k: int = 1,
+        router_learning: str = "straight_through",
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not 1 <= top_k <= num_experts:
+            raise ValueError(
+                f"top_k is {top_k}, but must lie between 1 and num_experts, "
+                f"which is {num_experts}."
+            )
+        if router_learning not in ROUTER_LEARNING:
+            raise ValueError(
+                f"Unknown router_learning {router_learning!r}: use one of "
+                f"{ROUTER_LEARNING}."
+            )
+        if not tasks or len(set(tasks)) != len(tasks):
+            raise ValueError(f"tasks must be distinct names, not {tasks}.")
+        self.output_size = output_size
+        self.num_experts = num_experts
+        self.top_k = top_k
+        self.router_learning = router_learning
+        self.layer_norms = nn.ModuleList(
+            nn.LayerNorm(input_size) for _ in range(num_layers)
+        )
+        width = num_layers * input_size
+        self.gates = nn.ModuleDict(
+            {task: Gate(width, num_experts) for task in tasks}
+        )
+        if router_learning == "frozen":
+            self.gates.requires_grad_(False)
+        self.input_dropout = nn.Dropout(input_dropout)
+        self.experts = nn.ModuleList(
+            Expert(width, hidden_size, output_size, dropout)
+            for _ in range(num_experts)
+        )
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        lengths: torch.Tensor | None = None,
+        tasks: Sequence[str] | None = None,
+    ) -> Integration:
+        """Routes every true frame, once per asked task.
+
+        Arguments
+        ---------
+        hidden_states : torch.Tensor
+            All representations of the encoder, `[layer, batch, time,
+            channel]`.
+        lengths : torch.Tensor, optional
+            Relative lengths, `[batch]`.
+        tasks : sequence of str, optional
+            Tasks to route for; all by default. Only their gates and the
+            experts they choose run.
+
+        Returns
+        -------
+        Integration
+            Features `[batch, time, output_size]` and routing per task; the
+            auxiliary losses `load_balance` and `router_z`, summed over the
+            tasks.
+
+        Raises
+        ------
+        ValueError
+            If a task is unknown or the number of layers is not the module's.
+        """
+        tasks = self._check(hidden_states, tasks)
+        batch_size, num_frames = hidden_states.shape[1:3]
+        counts = absolute_lengths(lengths, batch_size, num_frames)
+        mask = step_mask(counts.to(hidden_states.device), num_frames)
+        frames = self._join_layers(hidden_states, mask)
+        logits = {task: self.gates[task](frames) for task in tasks}
+        probabilities = {t: logits[t].softmax(dim=1) for t in tasks}
+        experts = {
+            t: probabilities[t].topk(self.top_k, dim=1).indices for t in tasks
+        }
+        outputs = self._dispatch(frames, probabilities, experts)
+        return Integration(
+            features={t: _unflatten(outputs[t], mask, 0.0) for t in tasks},
+            auxiliary_losses={
+                "load_balance": sum(
+                    switch_load_balance(probabilities[t], experts[t])
+                    for t in tasks
+                ),
+                "router_z": sum(router_z_loss(logits[t]) for t in tasks),
+            },
+            routing={
+                t: Routing(
+                    _unflatten(probabilities[t].detach(), mask, 0.0),
+                    _unflatten(experts[t], mask, -1),
+                )
+                for t in tasks
+            },
+        )
+
+    def _check(
+        self, hidden_states: torch.Tensor, tasks: Sequence[str] | None
+    ) -> list[str]:
+        tasks = list(self.gates) if tasks is None else list(tasks)
+        unknown = [task for task in tasks if task not in self.gates]
+        if unknown or not tasks:
+            raise ValueError(
+                f"Unknown tasks {unknown}: ask for some of {list(self.gates)}."
+            )
+        if len(hidden_states) != len(self.layer_norms):
+            raise ValueError(
+                f"The encoder gave {len(hidden_states)} representations, but "
+                f"num_layers is {len(self.layer_norms)}."
+            )
+        return tasks
+
+    def _join_layers(
+        self, hidden_states: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        # [layer, batch, time, channel] -> [true frame, layer * channel]
+        normalised = [
+            norm(states[mask])
+            for norm, states in zip(
+                self.layer_norms, hidden_states, strict=True
+            )
+        ]
+        return torch.cat(normalised, dim=1)
+
+    def _weights(
+        self, probabilities: torch.Tensor, experts: torch.Tensor
+    ) -> torch.Tensor:
+        """Weight of every expert for every frame, zero where not chosen."""
+        chosen = probabilities.gather(1, experts)
+        if self.router_learning == "probability":
+            weights = chosen
+        else:
+            weights = (chosen / chosen.sum(dim=1, keepdim=True)).detach()
+            if self.router_learning == "straight_through":
+                weights = weights + (chosen - chosen.detach())
+        return torch.zeros_like(probabilities).scatter(1, experts, weights)
+
+    def _dispatch(
+        self,
+        frames: torch.Tensor,
+        probabilities: dict[str, torch.Tensor],
+        experts: dict[str, torch.Tensor],
+    ) -> dict[str, torch.Tensor]:
+        weights = {
+            task: self._weights(probabilities[task], experts[task])
+            for task in experts
+        }
+        chosen = torch.zeros_like(frames[:, :1], dtype=torch.bool)
+        chosen = chosen.repeat(1, self.num_experts)
+        for indices in experts.values():
+            chosen = chosen.scatter(1, indices, True)
+        frames = self.input_dropout(frames)
+        outputs: dict[str, torch.Tensor] = {}
+        for number, expert in enumerate(self.experts):
+            rows = chosen[:, number].nonzero().squeeze(1)
+            # In training an unused expert still sees zero frames, so that its
+            # parameters have (zero) gradients on every distributed process.
+            if len(rows) == 0 and not self.training:
+                continue
+            output = expert(frames[rows])
+            for task, weight in weights.items():
+                part = weight[rows, number].unsqueeze(1).to(output.dtype)
+                if task not in outputs:
+                    outputs[task] = output.new_zeros(
+                        len(frames), self.output_size
+                    )
+                outputs[task] = outputs[task].index_add(0, rows, part * output)
+        return outputs
+
+
+def _unflatten(
+    values: torch.Tensor, mask: torch.Tensor, padding: float
+) -> torch.Tensor:
+    """Puts `[true frame, ...]` back into `[batch, time, ...]`."""
+    full = values.new_full((*mask.shape, values.shape[1]), padding)
+    return full.masked_scatter(mask.unsqueeze(-1), values)

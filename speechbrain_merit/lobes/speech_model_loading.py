@@ -1,0 +1,105 @@
+"""Loading a Hugging Face speech model by name, folder or configuration.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel
+
+from speechbrain.integrations.huggingface.huggingface import (
+    HFTransformersInterface,
+)
+
+SUPPORTED_MODELS = ("wavlm", "hubert", "wav2vec2", "whisper")
+
+
+def load_speech_model(
+    source: str | None, config: Mapping[str, Any] | None, save_path: str
+) -> nn.Module:
+    """Builds a speech model, in float32, without anything random in training.
+
+    Layer dropping and SpecAugment are switched off: both would put the layers
+    that the experts see out of step.
+
+    Arguments
+    ---------
+    source : str or None
+        Hub name or folder.
+    config : mapping or None
+        Hugging Face configuration with its `model_type`; random weights.
+    save_path : str
+        Where a model from the hub is stored.
+
+    Returns
+    -------
+    torch.nn.Module
+        A transformers model.
+
+    Raises
+    ------
+    ValueError
+        If not exactly one of `source` and `config` is given, or the type of
+        the model is not among `SUPPORTED_MODELS`.
+    OSError
+        If the source cannot be loaded, e.g. because there is no network.
+
+    Example
+    -------
+    >>> load_speech_model("no/such-folder/at-all", None, "pretrained_models")
+    Traceback (most recent call last):
+    ...
+    OSError: The speech encoder 'no/such-folder/at-all' cannot be loaded: ...
+    """
+    if (source is None) == (config is None):
+        raise ValueError(
+            "Give the speech encoder either a source (hub name or folder) or "
+            "a config, not both."
+        )
+    model = _from_config(config) if source is None else _load(source, save_path)
+    if model.config.model_type not in SUPPORTED_MODELS:
+        raise ValueError(
+            f"{source or 'config'} is a model of type "
+            f"{model.config.model_type!r}: use one of {SUPPORTED_MODELS}."
+        )
+    model.config.apply_spec_augment = False
+    # Whisper reads it at construction and keeps it in its encoder.
+    model.config.layerdrop = 0.0
+    return model
+
+
+def _from_config(config: Mapping[str, Any]) -> nn.Module:
+    options = dict(config)
+    model_type = options.pop("model_type", None)
+    if model_type not in SUPPORTED_MODELS:
+        raise ValueError(
+            f"The encoder's config has model_type {model_type!r}: use one of "
+            f"{SUPPORTED_MODELS}."
+        )
+    return AutoModel.from_config(AutoConfig.for_model(model_type, **options))
+
+
+def _load(source: str, save_path: str) -> nn.Module:
+    try:
+        interface = HFTransformersInterface(
+            source, save_path=save_path, dtype=torch.float32
+        )
+    except Exception as error:
+        # transformers and the hub's client raise many kinds of errors here,
+        # few of which say what was asked for.
+        where = (
+            "the folder was found, but not a complete model in it"
+            if Path(source).is_dir()
+            else "it is no folder here, and the model hub did not give it"
+        )
+        raise OSError(
+            f"The speech encoder {source!r} cannot be loaded: {where}. "
+            "Without network, download it elsewhere and give its folder. "
+            f"The library says: {type(error).__name__}: {error}"
+        ) from error
+    return interface.model
