@@ -1,0 +1,1 @@
+../esc10_prepare.py

@@ -1,0 +1,1 @@
+../ravdess_prepare.py

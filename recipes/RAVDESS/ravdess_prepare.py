@@ -1,0 +1,289 @@
+"""Prepares RAVDESS, emotional speech by 24 actors, with ESC-10 as the noise.
+
+The published tree is `Actor_01/*.wav` to `Actor_24/*.wav`; file names are
+`modality-channel-emotion-intensity-statement-repetition-actor.wav`. Speech
+alone is taken, of four emotions: 672 utterances.
+
+Reference: S. R. Livingstone, F. A. Russo, "The Ryerson Audio-Visual Database
+of Emotional Speech and Song (RAVDESS)", PLoS ONE 13(5), 2018.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from esc10_prepare import audio_files, layout_error, read_esc10, read_sound
+
+from speechbrain.utils.logger import get_logger
+from speechbrain_merit.manifests import (
+    NOISE_KEYS,
+    UTTERANCE_KEYS,
+    UTTERANCE_SPLITS,
+    manifest_paths,
+    write_manifest,
+)
+from speechbrain_merit.trimming import speech_bounds
+
+logger = get_logger(__name__)
+
+FOLDS = 6
+ACTORS = range(1, 25)
+_ACTORS_PER_FOLD = len(ACTORS) // FOLDS
+_EMOTIONS = {"01": "neutral", "03": "happy", "04": "sad", "05": "angry"}
+_AUDIO_ONLY = "03"
+_SPEECH = "01"
+_FILE_NAME = re.compile(r"\d\d(-\d\d){6}")
+
+
+def prepare_ravdess(
+    data_folder: str | Path,
+    noise_folder: str | Path,
+    manifest_folder: str | Path,
+    sample_rate_hz: int,
+    fold: int,
+    seed: int,
+    *,
+    trim_db: float | None = None,
+    trim_margin_s: float = 0.1,
+    seen_noise_types: list[str],
+    unseen_noise_types: list[str],
+) -> None:
+    """Writes the seven manifests of one fold, and a list of skipped files.
+
+    Files that cannot be used are left out, named in one warning and listed
+    with the reason in `skipped.json` beside the manifests.
+
+    Arguments
+    ---------
+    data_folder : str or Path
+        Folder that holds `Actor_01` to `Actor_24`.
+    noise_folder : str or Path
+        Folder that holds the category folders of ESC-10.
+    manifest_folder : str or Path
+        Where to write; made where needed.
+    sample_rate_hz : int
+        Rate at which the model will hear the speech; levels for trimming are
+        measured at this rate.
+    fold : int
+        0 to 5: see `split_of_actor`.
+    seed : int
+        Not used, because the splits are fixed; every corpus takes it.
+    trim_db : float, optional
+        Cut silence at both ends: what is this many decibels below the loudest
+        20 ms of the utterance; not cut by default.
+    trim_margin_s : float
+        Silence kept at both ends where it is cut, in seconds.
+    seen_noise_types : list of str
+        Categories of noise that occur in training, e.g. `"dog bark"`.
+    unseen_noise_types : list of str
+        Categories of noise that occur in testing only.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folders are not laid out as published, or all actors of a
+        split are missing.
+    ValueError
+        If the fold or a category does not exist, or a manifest would be
+        empty.
+
+    Example
+    -------
+    >>> prepare_ravdess(
+    ...     "nowhere",
+    ...     "nowhere",
+    ...     "save",
+    ...     sample_rate_hz=16000,
+    ...     fold=0,
+    ...     seed=0,
+    ...     seen_noise_types=["rain"],
+    ...     unseen_noise_types=["dog bark"],
+    ... )
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: nowhere does not exist: ...
+    """
+    started_s = time.monotonic()
+    _check_fold(fold)
+    files, skipped = _find_speech(Path(data_folder))
+    _check_actors(files, fold, data_folder)
+    noise, skipped_noise = read_esc10(
+        noise_folder, seen_noise_types, unseen_noise_types
+    )
+    skipped.update(skipped_noise)
+    speech = {split: {} for split in UTTERANCE_SPLITS}
+    for path in files:
+        try:
+            waveform, duration_s = read_sound(path, sample_rate_hz)
+        except ValueError as error:
+            skipped[_manifest_path(path)] = str(error)
+            continue
+        start_s, stop_s = 0.0, duration_s
+        if trim_db is not None:
+            start_s, stop_s = speech_bounds(
+                waveform, sample_rate_hz, trim_db, trim_margin_s
+            )
+        # Resampling may have added a fraction of a sample at the end.
+        stop_s = min(stop_s, duration_s)
+        split = split_of_actor(_actor_of(path), fold)
+        speech[split][path.stem] = _utterance(path, start_s, stop_s)
+    _report_skipped(skipped, Path(manifest_folder))
+    _write_manifests(speech, noise, manifest_folder)
+    logger.info(
+        f"Fold {fold} of {data_folder} prepared in {manifest_folder}, "
+        f"{time.monotonic() - started_s:.1f} s."
+    )
+
+
+def split_of_actor(actor: int, fold: int) -> str:
+    """Tells the split of an actor.
+
+    Fold k tests on the actors 4k + 1 to 4k + 4 and develops on those that
+    fold k + 1 tests on (fold 0 after fold 5); the other 16 are for training.
+    Odd actors are men and even ones women, so every split has as many of
+    each.
+
+    Arguments
+    ---------
+    actor : int
+        1 to 24.
+    fold : int
+        0 to 5.
+
+    Returns
+    -------
+    str
+        One of `UTTERANCE_SPLITS`.
+
+    Raises
+    ------
+    ValueError
+        If the fold is not one of the six.
+
+    Example
+    -------
+    >>> [split_of_actor(actor, fold=5) for actor in (24, 1, 5)]
+    ['test', 'valid', 'train']
+    """
+    _check_fold(fold)
+    tested_in = (actor - 1) // _ACTORS_PER_FOLD
+    if tested_in == fold:
+        return "test"
+    return "valid" if tested_in == (fold + 1) % FOLDS else "train"
+
+
+def _check_fold(fold: int) -> None:
+    if fold not in range(FOLDS):
+        raise ValueError(f"fold must be 0 to {FOLDS - 1}, not {fold}.")
+
+
+def _find_speech(data_folder: Path) -> tuple[list[Path], dict[str, str]]:
+    folders = sorted(
+        path for path in data_folder.glob("Actor_*") if path.is_dir()
+    )
+    if not folders:
+        raise layout_error(data_folder, "Actor_*", "folders Actor_01, ...")
+    files, skipped = [], {}
+    for folder in folders:
+        for path in audio_files(folder, ".wav"):
+            fault = _name_fault(path)
+            if fault is not None:
+                skipped[_manifest_path(path)] = fault
+            elif _is_wanted(path):
+                files.append(path)
+    return files, skipped
+
+
+def _name_fault(path: Path) -> str | None:
+    if not _FILE_NAME.fullmatch(path.stem) or _actor_of(path) not in ACTORS:
+        return (
+            f"{path} is not named modality-channel-emotion-intensity-"
+            "statement-repetition-actor.wav in two digits each."
+        )
+    # A file in a wrong folder may be a copy, and its speaker is in doubt.
+    if path.parent.name != _folder_name(_actor_of(path)):
+        return f"{path} belongs in {_folder_name(_actor_of(path))}."
+    return None
+
+
+def _is_wanted(path: Path) -> bool:
+    modality, channel, emotion = path.stem.split("-")[:3]
+    return (
+        modality == _AUDIO_ONLY and channel == _SPEECH and emotion in _EMOTIONS
+    )
+
+
+def _actor_of(path: Path) -> int:
+    return int(path.stem.split("-")[-1])
+
+
+def _folder_name(actor: int) -> str:
+    return f"Actor_{actor:02d}"
+
+
+def _manifest_path(path: Path) -> str:
+    return "{data_root}/" + f"{path.parent.name}/{path.name}"
+
+
+def _check_actors(
+    files: list[Path], fold: int, data_folder: str | Path
+) -> None:
+    present = {_actor_of(path) for path in files}
+    missing = [actor for actor in ACTORS if actor not in present]
+    if not missing:
+        return
+    names = ", ".join(map(_folder_name, missing))
+    message = f"{data_folder} has no speech of the four emotions by {names}"
+    left = {split_of_actor(actor, fold) for actor in present}
+    for split in UTTERANCE_SPLITS:
+        if split not in left:
+            raise FileNotFoundError(
+                f"{message}: nothing is left for the {split} split of fold "
+                f"{fold}. Complete the corpus."
+            )
+    logger.warning(f"{message}; going on without.")
+
+
+def _utterance(path: Path, start_s: float, stop_s: float) -> dict[str, Any]:
+    return {
+        "wav": _manifest_path(path),
+        "start_s": round(start_s, 6),
+        "duration_s": round(stop_s - start_s, 6),
+        "emotion": _EMOTIONS[path.stem.split("-")[2]],
+        "speaker": path.parent.name,
+    }
+
+
+def _report_skipped(skipped: dict[str, str], manifest_folder: Path) -> None:
+    manifest_folder.mkdir(parents=True, exist_ok=True)
+    path = manifest_folder / "skipped.json"
+    text = json.dumps(skipped, indent=1, ensure_ascii=False, sort_keys=True)
+    path.write_text(text + "\n", encoding="utf-8")
+    if skipped:
+        reasons = "\n".join(skipped[wav] for wav in sorted(skipped))
+        logger.warning(
+            f"{len(skipped)} files were skipped, also listed in {path}:\n"
+            f"{reasons}"
+        )
+
+
+def _write_manifests(
+    speech: dict[str, dict[str, Any]],
+    noise: dict[str, dict[str, Any]],
+    manifest_folder: str | Path,
+) -> None:
+    entries = {**speech, **{f"noise_{name}": noise[name] for name in noise}}
+    empty = [name for name in entries if not entries[name]]
+    if empty:
+        raise ValueError(
+            f"No usable file is left for {', '.join(empty)}: replace the "
+            f"files listed in {Path(manifest_folder) / 'skipped.json'}."
+        )
+    for name, path in manifest_paths(manifest_folder).items():
+        keys = UTTERANCE_KEYS if name in UTTERANCE_SPLITS else NOISE_KEYS
+        write_manifest(path, entries[name], keys)
