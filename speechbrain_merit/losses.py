@@ -1,0 +1,137 @@
+"""Losses of the two tasks, over what is true and what has a target.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch.nn import functional
+
+# Index of an utterance without an emotion label.
+NO_LABEL = -1
+
+
+def class_weights(
+    labels: Iterable[str | None], classes: Sequence[str]
+) -> list[float]:
+    """Weights that make every class count the same in total.
+
+    `num_labelled / (num_classes * num_of_class)`, as in Sparse MERIT.
+
+    Arguments
+    ---------
+    labels : iterable of str or None
+        Label of every training utterance; None counts nowhere.
+    classes : sequence of str
+        Names of the classes in the order of the logits.
+
+    Returns
+    -------
+    list of float
+        One weight per class; 0 for a class that does not occur.
+
+    Raises
+    ------
+    ValueError
+        If a label is not among the classes.
+
+    Example
+    -------
+    >>> class_weights(["angry", "sad", "sad", None], ["angry", "sad"])
+    [1.5, 0.75]
+    """
+    labels = [label for label in labels if label is not None]
+    unknown = sorted(set(labels) - set(classes))
+    if unknown:
+        raise ValueError(
+            f"The training labels {unknown} are not among the classes "
+            f"{list(classes)}: add them to 'emotions' or map them in the "
+            "corpus's preparation."
+        )
+    counts = [labels.count(name) for name in classes]
+    return [
+        len(labels) / (len(classes) * count) if count else 0.0
+        for count in counts
+    ]
+
+
+def emotion_loss(
+    logits: torch.Tensor,
+    targets: torch.Tensor,
+    weights: torch.Tensor | None = None,
+    label_smoothing: float = 0.0,
+) -> torch.Tensor:
+    """Class-weighted cross-entropy over the utterances that have a label.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        Emotion logits, `[batch, class]`.
+    targets : torch.Tensor
+        Class indices, `[batch]`; `NO_LABEL` for none.
+    weights : torch.Tensor, optional
+        One weight per class, `[class]`.
+    label_smoothing : float
+        Share of the target that goes to all classes alike; the paper has
+        none.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar; zero, with zero gradients, when no utterance has a label.
+
+    Example
+    -------
+    >>> logits = torch.zeros(2, 4)
+    >>> emotion_loss(logits, torch.tensor([2, NO_LABEL]))  # logarithm of 4
+    tensor(1.3863)
+    """
+    if not bool((targets != NO_LABEL).any()):
+        return (logits * 0.0).sum()
+    return functional.cross_entropy(
+        logits.float(),
+        targets,
+        weight=weights,
+        ignore_index=NO_LABEL,
+        label_smoothing=label_smoothing,
+    )
+
+
+def weighted_sum(
+    losses: Mapping[str, torch.Tensor], weights: Mapping[str, float]
+) -> torch.Tensor:
+    """Adds up named losses with named weights.
+
+    Arguments
+    ---------
+    losses : Mapping
+        Scalar losses by name.
+    weights : Mapping
+        Weight of every loss by name; names that have no loss here are fine,
+        since not every system has every loss.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar.
+
+    Raises
+    ------
+    ValueError
+        If a loss has no weight.
+
+    Example
+    -------
+    >>> losses = {"emotion": torch.tensor(2.0), "enhance": torch.tensor(3.0)}
+    >>> weighted_sum(losses, {"emotion": 1.0, "enhance": 10.0})
+    tensor(32.)
+    """
+    missing = sorted(set(losses) - set(weights))
+    if missing:
+        raise ValueError(
+            f"loss_weights has no weight for {missing}: it names "
+            f"{sorted(weights)}."
+        )
+    return sum(weights[name] * loss for name, loss in losses.items())

@@ -1,0 +1,20 @@
+"""Noisy speech as a function of seed, epoch and utterance."""
+
+from .evaluation_plan import EvaluationMixer, plan_mixtures
+from .mixture import Mixture, mix_at_snr
+from .noise_source import NoiseSource
+from .reverb import SeededAddReverb
+from .seeding import generator_for, seeded
+from .training_mixer import TrainingMixer
+
+__all__ = [
+    "EvaluationMixer",
+    "Mixture",
+    "NoiseSource",
+    "SeededAddReverb",
+    "TrainingMixer",
+    "generator_for",
+    "mix_at_snr",
+    "plan_mixtures",
+    "seeded",
+]

@@ -1,0 +1,166 @@
+"""Evaluation mixtures that are the same for every system.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from speechbrain_merit.audio import read_mono
+from speechbrain_merit.manifests import read_manifest, write_manifest
+
+from .mixture import Mixture, mix_at_snr
+from .noise_source import NoiseCrop, NoiseSource
+from .seeding import generator_for
+
+MIXTURE_KEYS = (
+    "utterance",
+    "wav",
+    "start_s",
+    "duration_s",
+    "emotion",
+    "speaker",
+    "condition",
+    "noise",
+    "noise_type",
+    "noise_offset",
+    "snr_db",
+)
+CLEAN = "clean"
+
+
+def plan_mixtures(
+    path: str | Path,
+    utterances: str | Path,
+    sources: Mapping[str, NoiseSource],
+    snrs_db: Sequence[float],
+    seed: int,
+    max_duration_s: float,
+) -> None:
+    """Writes which noise, from where and how loud, goes with every utterance.
+
+    Every utterance occurs once without noise and once for each SNR and
+    source. The draws depend on the seed, the utterance and the condition.
+
+    Arguments
+    ---------
+    path : str or Path
+        Manifest to write, with `MIXTURE_KEYS`. The offset counts samples at
+        the sources' rate.
+    utterances : str or Path
+        Manifest of the utterances.
+    sources : Mapping
+        Noises by the name of their condition, e.g. `seen` and `unseen`.
+    snrs_db : sequence of float
+        SNRs in dB.
+    seed : int
+        Seed of all draws.
+    max_duration_s : float
+        Longer utterances are cut at their end.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+    for utterance_id, fields in read_manifest(utterances).items():
+        duration_s = min(fields["duration_s"], max_duration_s)
+        base = {**fields, "utterance": utterance_id, "duration_s": duration_s}
+        name = f"{utterance_id}_{CLEAN}"
+        entries[name] = {**base, **_condition(CLEAN)}
+        for condition, source in sources.items():
+            for snr_db in snrs_db:
+                name = f"{utterance_id}_{condition}_{snr_db:g}dB"
+                drawn = _draw(source, duration_s, snr_db, (seed, name))
+                entries[name] = {**base, **_condition(condition, **drawn)}
+    write_manifest(path, entries, MIXTURE_KEYS)
+
+
+def _condition(condition: str, **drawn: Any) -> dict[str, Any]:
+    silent = dict.fromkeys(("noise", "noise_type", "noise_offset", "snr_db"))
+    return {"condition": condition, **silent, **drawn}
+
+
+def _draw(
+    source: NoiseSource,
+    duration_s: float,
+    snr_db: float,
+    purpose: tuple[int | str, ...],
+) -> dict[str, Any]:
+    num_samples = round(duration_s * source.sample_rate_hz)
+    crop, _ = source.draw(num_samples, generator_for(*purpose))
+    return {
+        "noise": crop.noise_id,
+        "noise_type": source.fields(crop.noise_id)["noise_type"],
+        "noise_offset": crop.offset,
+        "snr_db": snr_db,
+    }
+
+
+class EvaluationMixer:
+    """Makes the mixtures of a plan.
+
+    Arguments
+    ---------
+    sources : Mapping
+        Noises by the name of their condition, as given to `plan_mixtures`.
+    sample_rate_hz : int
+        Sample rate of the mixtures.
+    """
+
+    def __init__(
+        self, sources: Mapping[str, NoiseSource], sample_rate_hz: int
+    ) -> None:
+        self.sources = dict(sources)
+        self.sample_rate_hz = sample_rate_hz
+
+    def __call__(
+        self,
+        mixture_id: str,
+        wav: str,
+        start_s: float,
+        duration_s: float,
+        condition: str,
+        noise: str | None,
+        noise_offset: int | None,
+        snr_db: float | None,
+    ) -> Mixture:
+        """Makes one mixture.
+
+        Arguments
+        ---------
+        mixture_id : str
+            Identity of the mixture in the plan.
+        wav : str
+            File of the speech.
+        start_s : float
+            Start of the utterance in its file, in seconds.
+        duration_s : float
+            Duration of the utterance in seconds.
+        condition : str
+            `clean`, or the name of a noise source.
+        noise : str or None
+            Identity of the noise recording.
+        noise_offset : int or None
+            Its first sample.
+        snr_db : float or None
+            SNR in dB.
+
+        Returns
+        -------
+        Mixture
+            Noisy speech and its parts, `[time]` each.
+
+        Raises
+        ------
+        ValueError
+            If a file cannot be read or is silent; the message names the
+            mixture.
+        """
+        try:
+            speech = read_mono(wav, self.sample_rate_hz, start_s, duration_s)
+            if condition == CLEAN:
+                return Mixture(speech, speech, 0 * speech)
+            source = self.sources[condition]
+            crop = NoiseCrop(noise, noise_offset)
+            return mix_at_snr(speech, source.read(crop, len(speech)), snr_db)
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"Mixture {mixture_id}: {error}") from error

@@ -1,0 +1,156 @@
+"""Training examples: augmented speech in noise that is new every epoch.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import torch
+
+from speechbrain.augment.augmenter import Augmenter
+from speechbrain_merit.audio import read_mono
+
+from .mixture import Mixture, mix_at_snr
+from .noise_source import NoiseSource
+from .seeding import generator_for, seeded
+
+
+class TrainingMixer:
+    """Reads an utterance, augments it and adds noise to it.
+
+    The result is a function of the seed, the epoch and the utterance, for any
+    number of loader processes.
+
+    Arguments
+    ---------
+    noises : NoiseSource
+        Training noises.
+    sample_rate_hz : int
+        Sample rate of the mixtures.
+    snr_low_db : float
+        Lowest SNR, in dB; drawn uniformly.
+    snr_high_db : float
+        Highest SNR, in dB.
+    clean_probability : float
+        Share of the utterances that stay without noise.
+    seed : int
+        Seed of all draws.
+    max_duration_s : float
+        Longer utterances are cut at their end.
+    speech_augmentation : Augmenter, optional
+        Changes the speech before noise is added, e.g. speed or reverberation;
+        the target changes with it.
+    mixture_augmentation : Augmenter, optional
+        Changes the mixture alone, e.g. dropped bands or chunks, and must keep
+        its length; the target stays whole.
+
+    Raises
+    ------
+    ValueError
+        If a range is empty or a probability not between 0 and 1.
+    """
+
+    def __init__(
+        self,
+        noises: NoiseSource,
+        sample_rate_hz: int,
+        snr_low_db: float,
+        snr_high_db: float,
+        clean_probability: float,
+        seed: int,
+        max_duration_s: float,
+        speech_augmentation: Augmenter | None = None,
+        mixture_augmentation: Augmenter | None = None,
+    ) -> None:
+        if snr_low_db > snr_high_db:
+            raise ValueError(
+                f"snr_low_db {snr_low_db} is above snr_high_db {snr_high_db}."
+            )
+        if not 0 <= clean_probability <= 1:
+            raise ValueError(
+                f"clean_probability is {clean_probability}, not in [0, 1]."
+            )
+        self.noises = noises
+        self.sample_rate_hz = sample_rate_hz
+        self.snr_low_db = snr_low_db
+        self.snr_high_db = snr_high_db
+        self.clean_probability = clean_probability
+        self.seed = seed
+        self.max_duration_s = max_duration_s
+        self.speech_augmentation = speech_augmentation
+        self.mixture_augmentation = mixture_augmentation
+        # Shared memory, so that loader processes see the epoch change.
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tells which epoch the next mixtures are for.
+
+        Arguments
+        ---------
+        epoch : int
+            Number of the epoch.
+        """
+        self._epoch[0] = epoch
+
+    def __call__(
+        self, utterance_id: str, wav: str, start_s: float, duration_s: float
+    ) -> Mixture:
+        """Makes the mixture of an utterance for the current epoch.
+
+        Arguments
+        ---------
+        utterance_id : str
+            Identity of the utterance.
+        wav : str
+            Its file.
+        start_s : float
+            Its start in the file, in seconds.
+        duration_s : float
+            Its duration in seconds.
+
+        Returns
+        -------
+        Mixture
+            Noisy speech and its parts, `[time]` each.
+
+        Raises
+        ------
+        ValueError
+            If speech or noise cannot be read or is silent; the message names
+            the utterance.
+        """
+        purpose = (self.seed, int(self._epoch), utterance_id)
+        duration_s = min(duration_s, self.max_duration_s)
+        try:
+            speech = read_mono(wav, self.sample_rate_hz, start_s, duration_s)
+            speech = _augment(
+                self.speech_augmentation, speech, ("speech", *purpose)
+            )
+            mixture = self._add_noise(speech, generator_for("mix", *purpose))
+        except ValueError as error:
+            raise ValueError(f"Utterance {utterance_id}: {error}") from error
+        mixture.noisy = _augment(
+            self.mixture_augmentation, mixture.noisy, ("mixture", *purpose)
+        )
+        return mixture
+
+    def _add_noise(
+        self, speech: torch.Tensor, generator: torch.Generator
+    ) -> Mixture:
+        clean, position = torch.rand(2, generator=generator).tolist()
+        if clean < self.clean_probability:
+            return Mixture(speech, speech, torch.zeros_like(speech))
+        _, noise = self.noises.draw(len(speech), generator)
+        width = self.snr_high_db - self.snr_low_db
+        return mix_at_snr(speech, noise, self.snr_low_db + position * width)
+
+
+def _augment(
+    augmentation: Augmenter | None,
+    waveform: torch.Tensor,
+    purpose: tuple[int | str, ...],
+) -> torch.Tensor:
+    if augmentation is None:
+        return waveform
+    with seeded(*purpose):
+        augmented, _ = augmentation(waveform.unsqueeze(0), torch.ones(1))
+    return augmented.squeeze(0)

@@ -1,0 +1,488 @@
+#!/usr/bin/env python3
+"""Recipe for training a joint model of speech enhancement and emotion
+recognition on noisy speech, and for testing it on clean speech and on seen
+and unseen noise.
+
+To run this recipe, do the following:
+> python train.py hparams/sparse_merit.yaml
+> python train.py hparams/sparse_merit.yaml --corpus RAVDESS \
+    --data_folder /path/to/ravdess --noise_folder /path/to/esc10
+
+The first command trains a small model on the embedded corpus `mini`, which is
+made on the spot.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import math
+import sys
+from pathlib import Path
+
+import torch
+from hyperpyyaml import load_hyperpyyaml
+
+import speechbrain as sb
+from speechbrain.nnet.losses import l1_loss
+from speechbrain.utils.checkpoints import average_checkpoints
+from speechbrain.utils.distributed import if_main_process, run_on_main
+from speechbrain.utils.logger import get_logger
+from speechbrain.utils.metric_stats import MetricStats
+from speechbrain_merit.corpora import add_corpus
+from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
+from speechbrain_merit.losses import (
+    NO_LABEL,
+    class_weights,
+    emotion_loss,
+    weighted_sum,
+)
+from speechbrain_merit.manifests import manifest_paths, read_manifest
+from speechbrain_merit.metrics import (
+    Condition,
+    EmotionStats,
+    TestStats,
+    markdown_table,
+    results_dictionary,
+    write_results,
+)
+from speechbrain_merit.mixing import EvaluationMixer, plan_mixtures
+from speechbrain_merit.routing_stats import RoutingStats
+
+logger = get_logger(__name__)
+
+# The name under which checkpoints keep the score that selects them.
+SCORE = "score"
+
+
+class DualTaskBrain(sb.Brain):
+    """Trains both tasks, selects on both, and tests every condition.
+
+    `conditions` gives the `Condition` of every test mixture, `mixer` makes
+    the training mixtures; the main block sets both.
+    """
+
+    def compute_forward(self, batch, stage):
+        """Runs the model on the noisy speech."""
+        batch = batch.to(self.device)
+        return self.modules.model(*batch.noisy)
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Computes the weighted sum of all losses, and keeps statistics."""
+        losses = dict(predictions.integration.auxiliary_losses)
+        if ENHANCE in self.model.tasks:
+            target = self.model.target_log1p(*batch.clean, predictions)
+            losses[ENHANCE] = l1_loss(
+                predictions.enhanced_log1p,
+                target,
+                length=predictions.spectrum.lengths,
+            )
+        if EMOTION in self.model.tasks:
+            labels = batch.emotion_index.data.squeeze(1)
+            losses[EMOTION] = emotion_loss(
+                predictions.logits,
+                labels,
+                self.class_weights,
+                self.hparams.label_smoothing
+                if stage == sb.Stage.TRAIN
+                else 0.0,
+            )
+        self.routing_stats.append(predictions.integration.routing)
+        if stage == sb.Stage.TRAIN:
+            self.train_losses.append(
+                {name: float(loss.detach()) for name, loss in losses.items()}
+            )
+        elif stage == sb.Stage.VALID:
+            self.append_valid_stats(predictions, batch)
+        else:
+            self.append_test_stats(predictions, batch)
+        return weighted_sum(losses, self.hparams.loss_weights)
+
+    def append_valid_stats(self, predictions, batch):
+        """Scores a batch of development mixtures, utterance by utterance."""
+        if EMOTION in self.model.tasks:
+            self.emotion_stats.append(
+                batch.id,
+                predictions.logits.log_softmax(dim=1),
+                batch.emotion_index.data.squeeze(1),
+            )
+        if ENHANCE in self.model.tasks:
+            target = self.model.target_log1p(*batch.clean, predictions)
+            lengths = predictions.spectrum.lengths
+            for stats, spectrum in (
+                (self.enhanced_error, predictions.enhanced_log1p),
+                (self.noisy_error, predictions.spectrum.log1p),
+            ):
+                stats.append(
+                    batch.id, spectrum, target, lengths, reduction="batch"
+                )
+
+    def append_test_stats(self, predictions, batch):
+        """Hands a batch of test mixtures to the metrics of its conditions."""
+        found = {}
+        if EMOTION in self.model.tasks:
+            found["log_posteriors"] = predictions.logits.log_softmax(dim=1)
+            found["targets"] = batch.emotion_index.data.squeeze(1)
+        if ENHANCE in self.model.tasks:
+            lengths = batch.noisy.lengths
+            found["enhanced"] = self.model.enhanced_waveform(
+                predictions, lengths
+            )
+            found["clean"] = batch.clean.data
+            found["noisy"] = batch.noisy.data
+            found["lengths"] = lengths
+        self.test_stats.append(
+            [self.conditions[name] for name in batch.id], batch.id, **found
+        )
+
+    def on_stage_start(self, stage, epoch=None):
+        """Prepares empty statistics, and the epoch's mixing and freezing."""
+        self.routing_stats = RoutingStats()
+        if stage == sb.Stage.TRAIN:
+            self.train_losses = []
+            self.mixer.set_epoch(epoch)
+            frozen = epoch <= self.hparams.number_of_frozen_epochs
+            self.model.encoder.freeze(
+                "all" if frozen else self.hparams.freeze_encoder
+            )
+        elif stage == sb.Stage.VALID:
+            self.emotion_stats = EmotionStats(self.hparams.emotions)
+            self.enhanced_error = MetricStats(metric=l1_loss)
+            self.noisy_error = MetricStats(metric=l1_loss)
+        else:
+            self.test_stats = TestStats(
+                self.hparams.emotions,
+                self.hparams.sample_rate_hz,
+                n_jobs=self.hparams.num_metric_jobs,
+            )
+
+    def on_stage_end(self, stage, stage_loss, epoch=None):
+        """Logs the stage; saves a checkpoint, or writes the results."""
+        if stage == sb.Stage.TRAIN:
+            self.train_summary = {
+                "loss": stage_loss,
+                **_means(self.train_losses),
+                **self.routing_stats.summarize(),
+            }
+        elif stage == sb.Stage.VALID:
+            self.finish_epoch(stage_loss, epoch)
+        elif if_main_process():
+            self.write_test_results()
+
+    def finish_epoch(self, stage_loss, epoch):
+        """Scores the development set and keeps the best checkpoints."""
+        summary = {"loss": stage_loss}
+        score = 0.0
+        if EMOTION in self.model.tasks:
+            summary["f1_macro"] = self.emotion_stats.summarize("f1_macro")
+            score += self.hparams.score_weights[EMOTION] * summary["f1_macro"]
+        if ENHANCE in self.model.tasks:
+            enhanced = self.enhanced_error.summarize("average")
+            noisy = self.noisy_error.summarize("average")
+            summary["l1"], summary["noisy_l1"] = enhanced, noisy
+            gain = 1 - enhanced / noisy
+            score += self.hparams.score_weights[ENHANCE] * gain
+        summary[SCORE] = score
+        rate = self.optimizers_dict["model"].param_groups[0]["lr"]
+        self.hparams.train_logger.log_stats(
+            stats_meta={"epoch": epoch, "lr": rate},
+            train_stats=self.train_summary,
+            valid_stats={**summary, **self.routing_stats.summarize()},
+        )
+        self.hparams.epoch_counter.update_metric(score)
+        self.checkpointer.save_and_keep_only(
+            meta={SCORE: score, "epoch": epoch},
+            max_keys=[SCORE],
+            num_to_keep=self.hparams.num_averaged_checkpoints,
+        )
+
+    def write_test_results(self):
+        """Writes tables, figures and results.json, and prints the table."""
+        results = results_dictionary(
+            self.hparams.system,
+            self.hparams.corpus,
+            self.hparams.fold,
+            self.hparams.seed,
+            self.test_stats,
+            self.routing_stats.shares(),
+        )
+        write_results(self.hparams.output_folder, results, self.test_stats)
+        logger.info(
+            "Results, also in %s:\n%s",
+            self.hparams.output_folder,
+            markdown_table(results),
+        )
+
+    @property
+    def model(self):
+        """The joint model, whatever wraps it."""
+        model = self.modules.model
+        return model.module if hasattr(model, "module") else model
+
+    def on_fit_start(self):
+        """Says where training continues, after upstream has restored it."""
+        super().on_fit_start()
+        done = self.hparams.epoch_counter.current
+        if self.optimizer_step > 0:
+            logger.info(
+                "Resuming after %d epochs and %d optimizer steps, at batch %d",
+                done,
+                self.optimizer_step,
+                self.step,
+            )
+
+    def init_optimizers(self):
+        """Makes one optimizer for the encoder and one for all else."""
+        inside = set(self.model.encoder.parameters())
+        outside = [p for p in self.model.parameters() if p not in inside]
+        self.optimizers_dict = {"model": self.opt_class(outside)}
+        if self.hparams.freeze_encoder != "all":
+            self.model.encoder.freeze(self.hparams.freeze_encoder)
+            trained = [p for p in inside if p.requires_grad]
+            encoder_opt_class = self.hparams.encoder_opt_class
+            self.optimizers_dict["encoder"] = encoder_opt_class(trained)
+        self.lr_schedules = {}
+        for name, optimizer in self.optimizers_dict.items():
+            self.lr_schedules[name] = self.hparams.lr_schedule(
+                initial_value=optimizer.param_groups[0]["lr"],
+                num_warmup_steps=round(
+                    self.hparams.warmup_fraction * self.num_optimizer_steps
+                ),
+                num_training_steps=self.num_optimizer_steps,
+            )
+            self.lr_schedules[name](optimizer)
+            self.checkpointer.add_recoverable(f"optimizer_{name}", optimizer)
+            self.checkpointer.add_recoverable(
+                f"lr_schedule_{name}", self.lr_schedules[name]
+            )
+
+    def on_fit_batch_start(self, batch, should_step):
+        """Remembers the utterances, for messages about them."""
+        self.current_ids = batch.id
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step):
+        """Moves the learning rates on with every optimizer step."""
+        if should_step:
+            for name, optimizer in self.optimizers_dict.items():
+                self.lr_schedules[name](optimizer)
+
+    def check_loss_isfinite(self, loss):
+        """Names the utterances of a loss that is not finite."""
+        if not torch.isfinite(loss):
+            logger.warning(
+                "The loss is %s for the utterances %s",
+                loss.item(),
+                ", ".join(self.current_ids),
+            )
+        super().check_loss_isfinite(loss)
+
+    def on_evaluate_start(self, max_key=None, min_key=None):
+        """Loads the mean of the best checkpoints' weights."""
+        checkpoints = self.checkpointer.find_checkpoints(
+            max_key=max_key,
+            min_key=min_key,
+            max_num_checkpoints=self.hparams.num_averaged_checkpoints,
+        )
+        if not checkpoints:
+            raise FileNotFoundError(
+                f"{self.checkpointer.checkpoints_dir} holds no checkpoint of "
+                "a finished epoch: train before testing."
+            )
+        self.model.load_state_dict(average_checkpoints(checkpoints, "model"))
+
+
+def _means(entries):
+    """Averages a list of dictionaries, key by key."""
+    names = entries[0] if entries else ()
+    return {
+        name: sum(e[name] for e in entries) / len(entries) for name in names
+    }
+
+
+def noise_source(hparams, split):
+    """Makes the source of one of the corpus's noise manifests."""
+    manifest = manifest_paths(hparams["manifest_folder"])[f"noise_{split}"]
+    return hparams["noises"](manifest=manifest)
+
+
+def plan_evaluation(hparams):
+    """Writes the mixtures of the development and the test set."""
+    manifests = manifest_paths(hparams["manifest_folder"])
+    plans = {
+        "valid": (["valid"], hparams["valid_snrs_db"]),
+        "test": (["seen", "unseen"], hparams["test_snrs_db"]),
+    }
+    for split, (noises, snrs_db) in plans.items():
+        plan_mixtures(
+            mixture_manifest(hparams, split),
+            manifests[split],
+            {noise: noise_source(hparams, noise) for noise in noises},
+            snrs_db,
+            hparams["evaluation_seed"],
+            hparams["max_duration_s"],
+        )
+
+
+def mixture_manifest(hparams, split):
+    """Names the plan of the development or the test mixtures."""
+    return Path(hparams["manifest_folder"]) / f"mixtures_{split}.json"
+
+
+def prepare(hparams):
+    """Writes all manifests."""
+    if hparams["prepare_corpus"] is None:
+        raise ValueError(
+            "prepare_corpus is not set: the corpus.yml of "
+            f"{hparams['corpus']} must name its preparation function."
+        )
+    hparams["prepare_corpus"](
+        data_folder=hparams["data_folder"],
+        noise_folder=hparams["noise_folder"],
+        manifest_folder=hparams["manifest_folder"],
+        sample_rate_hz=hparams["sample_rate_hz"],
+        fold=hparams["fold"],
+        seed=hparams["evaluation_seed"],
+        **hparams["prepare_options"],
+    )
+    plan_evaluation(hparams)
+
+
+def dataio_prep(hparams):
+    """Makes the datasets of training, development and test mixtures.
+
+    Returns
+    -------
+    dict
+        `train`, `valid` and `test` as `DynamicItemDataset`.
+    """
+    hparams["label_encoder"].load_or_create(
+        path=Path(hparams["save_folder"]) / "label_encoder.txt",
+        from_iterables=[hparams["emotions"]],
+        sequence_input=False,
+    )
+
+    @sb.utils.data_pipeline.takes("emotion")
+    @sb.utils.data_pipeline.provides("emotion_index")
+    def label_pipeline(emotion):
+        if emotion is None:
+            return torch.tensor([NO_LABEL])
+        return torch.tensor([hparams["label_encoder"].encode_label(emotion)])
+
+    @sb.utils.data_pipeline.takes("id", "wav", "start_s", "duration_s")
+    @sb.utils.data_pipeline.provides("noisy", "clean")
+    def training_pipeline(utterance_id, wav, start_s, duration_s):
+        mixture = hparams["mixer"](utterance_id, wav, start_s, duration_s)
+        yield mixture.noisy
+        yield mixture.speech
+
+    mix = EvaluationMixer(
+        {s: noise_source(hparams, s) for s in ("valid", "seen", "unseen")},
+        hparams["sample_rate_hz"],
+    )
+
+    @sb.utils.data_pipeline.takes(
+        "id",
+        "wav",
+        "start_s",
+        "duration_s",
+        "condition",
+        "noise",
+        "noise_offset",
+        "snr_db",
+    )
+    @sb.utils.data_pipeline.provides("noisy", "clean")
+    def evaluation_pipeline(*fields):
+        mixture = mix(*fields)
+        yield mixture.noisy
+        yield mixture.speech
+
+    manifests = {
+        "train": manifest_paths(hparams["manifest_folder"])["train"],
+        "valid": mixture_manifest(hparams, "valid"),
+        "test": mixture_manifest(hparams, "test"),
+    }
+    return {
+        split: sb.dataio.dataset.DynamicItemDataset.from_json(
+            json_path=manifest,
+            replacements={"data_root": hparams["data_folder"]},
+            dynamic_items=[
+                training_pipeline if split == "train" else evaluation_pipeline,
+                label_pipeline,
+            ],
+            output_keys=["id", "noisy", "clean", "emotion_index"],
+        )
+        for split, manifest in manifests.items()
+    }
+
+
+def test_conditions(hparams):
+    """Gives the `Condition` of every test mixture by its identity."""
+    plan = read_manifest(mixture_manifest(hparams, "test"))
+    return {
+        name: Condition(fields["condition"], fields["snr_db"])
+        for name, fields in plan.items()
+    }
+
+
+def count_optimizer_steps(hparams, num_utterances):
+    """Counts the optimizer's steps over all epochs."""
+    batches = math.ceil(num_utterances / hparams["batch_size"])
+    steps = math.ceil(batches / hparams["grad_accumulation_factor"])
+    return steps * hparams["number_of_epochs"]
+
+
+if __name__ == "__main__":
+    hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
+    overrides = add_corpus(Path(__file__).parent, overrides)
+
+    # Initialize ddp (useful only for multi-GPU training)
+    sb.utils.distributed.ddp_init_group(run_opts)
+
+    with open(hparams_file, encoding="utf-8") as fin:
+        hparams = load_hyperpyyaml(fin, overrides)
+
+    sb.create_experiment_directory(
+        experiment_directory=hparams["output_folder"],
+        hyperparams_to_save=hparams_file,
+        overrides=overrides,
+    )
+    if not hparams["skip_prep"]:
+        run_on_main(prepare, kwargs={"hparams": hparams})
+
+    hparams["mixer"] = hparams["training_mixer"](
+        noises=noise_source(hparams, "train")
+    )
+    datasets = dataio_prep(hparams)
+
+    brain = DualTaskBrain(
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    brain.mixer = hparams["mixer"]
+    brain.conditions = test_conditions(hparams)
+    brain.num_optimizer_steps = count_optimizer_steps(
+        hparams, len(datasets["train"])
+    )
+    labels = read_manifest(manifest_paths(hparams["manifest_folder"])["train"])
+    brain.class_weights = torch.tensor(
+        class_weights(
+            (fields["emotion"] for fields in labels.values()),
+            hparams["emotions"],
+        ),
+        device=brain.device,
+    )
+
+    brain.fit(
+        hparams["epoch_counter"],
+        datasets["train"],
+        datasets["valid"],
+        train_loader_kwargs=hparams["train_dataloader_opts"],
+        valid_loader_kwargs=hparams["valid_dataloader_opts"],
+    )
+    brain.evaluate(
+        datasets["test"],
+        max_key=SCORE,
+        test_loader_kwargs=hparams["test_dataloader_opts"],
+    )
