@@ -1,0 +1,184 @@
+"""The sparse layer against a plain all-experts version, and its gates."""
+
+import pytest
+import torch
+
+from speechbrain_merit.lobes import SparseMoE
+from speechbrain_merit.lobes.routing_losses import switch_load_balance
+
+TASKS = ("enhance", "emotion")
+
+
+def make(seed=0, **options):
+    torch.manual_seed(seed)
+    return SparseMoE(3, 6, hidden_size=10, output_size=5, **options)
+
+
+def all_experts(moe, hidden_states, task):
+    """Every expert on every frame, weighted: what the layer must equal."""
+    frames = torch.cat(
+        [n(h) for n, h in zip(moe.layer_norms, hidden_states)], dim=-1
+    )
+    probabilities = moe.gates[task](frames).softmax(dim=-1)
+    chosen, index = probabilities.topk(moe.top_k, dim=-1)
+    constant = (chosen / chosen.sum(-1, keepdim=True)).detach()
+    weights = {
+        "probability": chosen,
+        "frozen": constant,
+        "straight_through": constant + chosen - chosen.detach(),
+    }[moe.router_learning]
+    outputs = torch.stack([expert(frames) for expert in moe.experts], dim=-1)
+    index = index.unsqueeze(-2).expand(*outputs.shape[:-1], -1)
+    return (outputs.gather(-1, index) * weights.unsqueeze(-2)).sum(-1)
+
+
+@pytest.mark.parametrize("top_k", [1, 2, 4])
+@pytest.mark.parametrize(
+    "router_learning", ["straight_through", "probability", "frozen"]
+)
+def test_equals_all_experts(top_k, router_learning):
+    moe = make(num_experts=4, top_k=top_k, router_learning=router_learning)
+    hidden_states = torch.randn(3, 2, 9, 6)
+    gradients = []
+    for run in (
+        lambda task: moe(hidden_states).features[task],
+        lambda task: all_experts(moe, hidden_states, task),
+    ):
+        moe.zero_grad()
+        results = [run(task) for task in TASKS]
+        (results[0].square().sum() + results[1].sin().sum()).backward()
+        found = {
+            name: p.grad.clone()
+            for name, p in moe.named_parameters()
+            if p.grad is not None
+        }
+        gradients.append((results, found))
+    (sparse, sparse_grads), (dense, dense_grads) = gradients
+    for ours, plain in zip(sparse, dense):
+        torch.testing.assert_close(ours, plain)
+    for name, gradient in dense_grads.items():
+        torch.testing.assert_close(sparse_grads[name], gradient)
+
+
+def test_forward_weight_of_top_1_is_exactly_one():
+    moe = make()
+    hidden_states = torch.randn(3, 1, 20, 6)
+    result = moe(hidden_states)
+    frames = moe._join_layers(hidden_states, torch.ones(1, 20).bool())
+    experts = result.routing["emotion"].experts[0, :, 0].tolist()
+    for time, expert in enumerate(experts):
+        alone = moe.experts[expert](frames[time : time + 1])[0]
+        torch.testing.assert_close(result.features["emotion"][0, time], alone)
+
+
+def test_gates_learn_unless_frozen():
+    for router_learning, learns in (
+        ("straight_through", True),
+        ("probability", True),
+        ("frozen", False),
+    ):
+        moe = make(router_learning=router_learning)
+        optimizer = torch.optim.SGD(moe.parameters(), lr=0.1)
+        before = {t: moe.gates[t].fc.weight.clone() for t in TASKS}
+        result = moe(torch.randn(3, 2, 30, 6))
+        sum(f.square().sum() for f in result.features.values()).backward()
+        optimizer.step()
+        for task in TASKS:
+            gradient = moe.gates[task].fc.weight.grad
+            assert learns == (
+                gradient is not None and gradient.abs().sum() > 0
+            )
+            changed = not torch.equal(moe.gates[task].fc.weight, before[task])
+            assert changed == learns
+
+
+def test_experts_see_only_their_frames_and_each_once():
+    moe = make(num_experts=4).eval()
+    seen = [0] * 4
+    for number, expert in enumerate(moe.experts):
+        expert.register_forward_pre_hook(
+            lambda _, args, number=number: seen.__setitem__(
+                number, seen[number] + len(args[0])
+            )
+        )
+    result = moe(torch.randn(3, 2, 50, 6), torch.tensor([1.0, 0.6]))
+    first, second = (result.routing[t].experts[..., 0] for t in TASKS)
+    for expert in range(4):
+        either = (first == expert) | (second == expert)
+        assert seen[expert] == int(either.sum())
+    assert sum(seen) < 2 * 80  # both tasks agree on some frames
+
+
+def test_one_task_runs_only_its_gate():
+    moe = make()
+    moe.gates["enhance"].forward = None  # a call would raise
+    assert set(moe(torch.randn(3, 1, 4, 6), tasks=["emotion"]).features) == {
+        "emotion"
+    }
+
+
+def test_padding_is_neither_routed_nor_counted():
+    moe = make().eval()
+    hidden_states = torch.randn(3, 1, 8, 6)
+    garbage = torch.full((3, 1, 5, 6), 1e3)
+    padded = torch.cat([hidden_states, garbage], dim=2)
+    alone = moe(hidden_states)
+    result = moe(padded, torch.tensor([8 / 13]))
+    for task in TASKS:
+        routing = result.routing[task]
+        assert (routing.experts[:, 8:] == -1).all()
+        assert (routing.probabilities[:, 8:] == 0).all()
+        assert (result.features[task][:, 8:] == 0).all()
+        assert routing.counts().sum() == 8
+        torch.testing.assert_close(
+            result.features[task][:, :8], alone.features[task]
+        )
+    for name, loss in alone.auxiliary_losses.items():
+        torch.testing.assert_close(result.auxiliary_losses[name], loss)
+
+
+def test_load_balance_by_hand():
+    # One task, two experts: f = (3/4, 1/4), P = (0.6, 0.4).
+    probabilities = torch.tensor(
+        [[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]]
+    )
+    experts = torch.tensor([[0], [0], [0], [1]])
+    expected = 2 * (0.75 * 0.6 + 0.25 * 0.4)
+    loss = switch_load_balance(probabilities, experts)
+    assert loss.item() == pytest.approx(expected)
+
+
+def test_gate_stays_in_float32_under_autocast():
+    moe = make()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        result = moe(torch.randn(3, 1, 4, 6))
+    assert result.routing["emotion"].probabilities.dtype == torch.float32
+
+
+def test_a_single_expert_and_a_single_frame():
+    moe = make(num_experts=1)
+    assert moe(torch.randn(3, 1, 1, 6)).features["emotion"].shape == (1, 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"top_k": 4}, "top_k is 4"),
+        ({"top_k": 0}, "top_k is 0"),
+        ({"router_learning": "magic"}, "'magic'"),
+        ({"tasks": ("emotion", "emotion")}, "distinct"),
+    ],
+)
+def test_impossible_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
+def test_wrong_inputs_are_refused():
+    moe = make()
+    with pytest.raises(ValueError, match="4 representations"):
+        moe(torch.randn(4, 1, 2, 6))
+    with pytest.raises(ValueError, match="whistle"):
+        moe(torch.randn(3, 1, 2, 6), tasks=["whistle"])
+    with pytest.raises(ValueError, match="lengths"):
+        moe(torch.randn(3, 2, 2, 6), torch.tensor([1.0]))

@@ -1,0 +1,53 @@
+"""Waveform normalisation: what is asked for, over true samples, and back."""
+
+import pytest
+import torch
+
+from speechbrain_merit.lobes import WaveformNormalization
+
+WAVEFORM = torch.tensor([[1.0, 3.0, 100.0], [2.0, 4.0, 6.0]])
+LENGTHS = torch.tensor([2 / 3, 1.0])
+
+
+def test_utterance_mode_uses_true_samples_only():
+    result, _ = WaveformNormalization("utterance")(WAVEFORM, LENGTHS)
+    variance = 8 / 3
+    expected = torch.tensor(
+        [[-1.0, 1.0, 0.0], [-2 / variance**0.5, 0.0, 2 / variance**0.5]]
+    )
+    torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
+
+
+def test_corpus_mode_and_padding():
+    normalization = WaveformNormalization("corpus", mean=1.0, std=2.0)
+    result, _ = normalization(WAVEFORM, LENGTHS)
+    expected = torch.tensor([[0.0, 1.0, 0.0], [0.5, 1.5, 2.5]])
+    torch.testing.assert_close(result, expected)
+    restored = WaveformNormalization("none")
+    restored.load_state_dict(normalization.state_dict())
+    assert restored.std == 2.0  # the numbers travel with the weights
+
+
+@pytest.mark.parametrize("mode", ["none", "utterance", "corpus"])
+def test_round_trip_and_following(mode):
+    normalization = WaveformNormalization(mode)
+    result, statistics = normalization(WAVEFORM, LENGTHS)
+    back = normalization.invert(result, LENGTHS, statistics)
+    expected = WAVEFORM.clone()
+    expected[0, 2] = 0.0
+    torch.testing.assert_close(back, expected)
+    torch.testing.assert_close(
+        normalization.normalize_with(WAVEFORM, LENGTHS, statistics), result
+    )
+
+
+def test_silence_stays_finite():
+    result, _ = WaveformNormalization("utterance")(torch.zeros(1, 8))
+    assert (result == 0).all()
+
+
+def test_wrong_options_are_refused():
+    with pytest.raises(ValueError, match="'global'"):
+        WaveformNormalization("global")
+    with pytest.raises(ValueError, match="belong to"):
+        WaveformNormalization("utterance", mean=0.1, std=1.0)
