@@ -54,8 +54,8 @@ class Speaker(NamedTuple):
     split: str
 
 
-# f and m voices are the library's plain ones; the names beside them belong to
-# voices with a formant table of their own.
+# Languages and variants of eSpeak NG. Each split hears women and men, and the
+# test accents that training hears too.
 SPEAKERS = {
     "s01": Speaker("en-us+f1", "f", "train"),
     "s02": Speaker("en-us+m1", "m", "train"),
@@ -200,7 +200,7 @@ def prepare_mini(
     >>> sorted(train)[0], train["mini_s01_sad_0001"]["wav"]
     ('mini_s01_angry_0000', '{data_root}/speech/s01/mini_s01_sad_0001.wav')
     """
-    sizes = dict(zip(UTTERANCE_SPLITS, (num_train, num_valid, num_test)))
+    sizes = {"train": num_train, "valid": num_valid, "test": num_test}
     _check_arguments(fold, sizes, noise_duration_s)
     data_folder = Path(data_folder)
     noise_folder = Path(noise_folder or data_folder / "noise")
@@ -379,8 +379,8 @@ def _say(
         round(delivery.pitch),
         round(delivery.pitch_range),
     )
-    # eSpeak's own volume differs from voice to voice and clips some of them,
-    # so loudness is set here; int16 full scale is 2**15.
+    # The library's volume means another loudness for every voice (by up to
+    # 9 dB), so the level is set here. Full scale of int16 is 2**15.
     waveform = torch.from_numpy(samples / 2.0**15).float()
     waveform = resample(waveform, synthesiser.sample_rate_hz, sample_rate_hz)
     return at_level(waveform.numpy(), delivery.level_dbfs, MAX_PEAK)
@@ -392,32 +392,32 @@ def _make_noise(
     num_samples = math.ceil(duration_s * sample_rate_hz)
     made = {}
     with Espeak(_seed_for_espeak(seed, len(UTTERANCE_SPLITS))) as synthesiser:
-        for split, num_recordings in RECORDINGS_PER_TYPE.items():
-            made[split] = {}
-            for noise_type in UNSEEN_TYPES if split == "unseen" else SEEN_TYPES:
-                for number in range(num_recordings):
-                    name = f"{noise_type}_{split}_{number:02d}"
-                    # The name is in the seed, so that no two are alike.
-                    rng = np.random.default_rng([seed, *name.encode()])
-                    samples = (
-                        _babble(synthesiser, num_samples, sample_rate_hz, rng)
-                        if noise_type == "babble"
-                        else NOISES[noise_type](
-                            rng, num_samples, sample_rate_hz
-                        )
-                    )
-                    place = f"{noise_type}/{name}.wav"
-                    _write_wav(
-                        noise_folder / place,
-                        at_level(samples, NOISE_LEVEL_DBFS, MAX_PEAK),
-                        sample_rate_hz,
-                    )
-                    made[split][name] = {
-                        "wav": f"{{noise_root}}/{place}",
-                        "duration_s": num_samples / sample_rate_hz,
-                        "noise_type": noise_type,
-                    }
+        for split, noise_type, name in _noise_recordings():
+            # The name is in the seed, so that no two recordings are alike.
+            rng = np.random.default_rng([seed, *name.encode()])
+            if noise_type == "babble":
+                samples = _babble(synthesiser, num_samples, sample_rate_hz, rng)
+            else:
+                samples = NOISES[noise_type](rng, num_samples, sample_rate_hz)
+            samples = at_level(samples, NOISE_LEVEL_DBFS, MAX_PEAK)
+            place = f"{noise_type}/{name}.wav"
+            _write_wav(noise_folder / place, samples, sample_rate_hz)
+            made.setdefault(split, {})[name] = {
+                "wav": f"{{noise_root}}/{place}",
+                "duration_s": num_samples / sample_rate_hz,
+                "noise_type": noise_type,
+            }
     return made
+
+
+def _noise_recordings() -> list[tuple[str, str, str]]:
+    """Split, type and name of every recording."""
+    return [
+        (split, noise_type, f"{noise_type}_{split}_{number:02d}")
+        for split, num_recordings in RECORDINGS_PER_TYPE.items()
+        for noise_type in (UNSEEN_TYPES if split == "unseen" else SEEN_TYPES)
+        for number in range(num_recordings)
+    ]
 
 
 def _babble(

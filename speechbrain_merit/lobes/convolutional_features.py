@@ -76,12 +76,15 @@ class ConvolutionalFeatures(nn.Module):
             True frames of every utterance by the convolutions' own formula,
             `[batch]`, int64.
         """
+        frames_of = self.model._get_feat_extract_output_lengths
         if self.one_by_one:
-            self.model.feature_extractor.counts = counts
+            convolutions = self.model.feature_extractor
+            convolutions.counts = counts.tolist()
+            convolutions.num_frames = int(frames_of(waveform.shape[1]))
         self.model(
             waveform, attention_mask=step_mask(counts, waveform.shape[1])
         )
-        return self.model._get_feat_extract_output_lengths(counts).long()
+        return frames_of(counts).long()
 
 
 class _OneByOne(nn.Module):
@@ -90,20 +93,14 @@ class _OneByOne(nn.Module):
     def __init__(self, convolutions: nn.Module) -> None:
         super().__init__()
         self.convolutions = convolutions
-        self.counts: torch.Tensor | None = None
+        self.counts: list[int] = []
+        self.num_frames = 0
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         """Convolves `[batch, time]` to `[batch, channel, frame]`."""
-        results = [
-            self.convolutions(utterance[None, :count])[0].T
-            for utterance, count in zip(
-                waveform, self.counts.tolist(), strict=True
-            )
-        ]
-        longest = self.convolutions(waveform[:1]).shape[-1]
-        padded = waveform.new_zeros(
-            len(waveform), longest, results[0].shape[-1]
-        )
-        for row, result in zip(padded, results, strict=True):
-            row[: len(result)] = result
-        return padded.transpose(1, 2)
+        results = []
+        for utterance, count in zip(waveform, self.counts, strict=True):
+            result = self.convolutions(utterance[None, :count])[0]
+            missing = self.num_frames - result.shape[1]
+            results.append(nn.functional.pad(result, (0, missing)))
+        return torch.stack(results)

@@ -89,7 +89,9 @@ def test_emotion_head_ignores_padding():
     head = EmotionHead(AttentiveStatisticsPooling(8), 4, 16).eval()
     features = torch.randn(1, 6, 8)
     padded = torch.cat([features, torch.full((1, 4, 8), 50.0)], dim=1)
-    torch.testing.assert_close(head(padded, torch.tensor([0.6])), head(features))
+    torch.testing.assert_close(
+        head(padded, torch.tensor([0.6])), head(features)
+    )
 
 
 def test_features_are_repeated_and_the_last_one_held():

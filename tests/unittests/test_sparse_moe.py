@@ -17,7 +17,8 @@ def make(seed=0, **options):
 def all_experts(moe, hidden_states, task):
     """Every expert on every frame, weighted: what the layer must equal."""
     frames = torch.cat(
-        [n(h) for n, h in zip(moe.layer_norms, hidden_states)], dim=-1
+        [n(h) for n, h in zip(moe.layer_norms, hidden_states, strict=True)],
+        dim=-1,
     )
     probabilities = moe.gates[task](frames).softmax(dim=-1)
     chosen, index = probabilities.topk(moe.top_k, dim=-1)
@@ -54,7 +55,7 @@ def test_equals_all_experts(top_k, router_learning):
         }
         gradients.append((results, found))
     (sparse, sparse_grads), (dense, dense_grads) = gradients
-    for ours, plain in zip(sparse, dense):
+    for ours, plain in zip(sparse, dense, strict=True):
         torch.testing.assert_close(ours, plain)
     for name, gradient in dense_grads.items():
         torch.testing.assert_close(sparse_grads[name], gradient)
@@ -85,9 +86,7 @@ def test_gates_learn_unless_frozen():
         optimizer.step()
         for task in TASKS:
             gradient = moe.gates[task].fc.weight.grad
-            assert learns == (
-                gradient is not None and gradient.abs().sum() > 0
-            )
+            assert learns == (gradient is not None and gradient.abs().sum() > 0)
             changed = not torch.equal(moe.gates[task].fc.weight, before[task])
             assert changed == learns
 

@@ -45,7 +45,7 @@ def test_nothing_depends_on_the_batch():
     counts = [5000, 4861, 4800, 321, 90]
     torch.manual_seed(0)
     padded = torch.full((len(counts), max(counts)), 9.0)
-    for row, count in zip(padded, counts):
+    for row, count in zip(padded, counts, strict=True):
         row[:count] = torch.randn(count)
     lengths = torch.tensor(counts) / max(counts)
     batch = frontend.analyze(padded, lengths)

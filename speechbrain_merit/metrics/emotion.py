@@ -1,0 +1,219 @@
+"""How well emotions are recognised: macro F1, recall, accuracy, confusion.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+from sklearn.metrics import accuracy_score, f1_score, recall_score
+
+from speechbrain.utils.logger import get_logger
+from speechbrain.utils.metric_stats import MetricStats
+
+logger = get_logger(__name__)
+
+
+class EmotionStats(MetricStats):
+    """Collects predictions and compares them with the labels.
+
+    Arguments
+    ---------
+    labels : sequence of str
+        Names of the classes in the order of the model's outputs.
+
+    Raises
+    ------
+    ValueError
+        If there are no labels, or one occurs twice.
+
+    Example
+    -------
+    >>> stats = EmotionStats(["angry", "sad"])
+    >>> posteriors = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
+    >>> stats.append(["a", "b", "c"], posteriors.log(), torch.tensor([0, 1, 1]))
+    >>> stats.summarize("uar")
+    0.75
+    >>> stats.confusion
+    array([[1, 0],
+           [1, 1]])
+    """
+
+    def __init__(self, labels: Sequence[str]):
+        if not labels or len(set(labels)) < len(labels):
+            raise ValueError(f"labels must be distinct names, not {labels}.")
+        self.labels = list(labels)
+        super().__init__(metric=None)
+
+    def clear(self) -> None:
+        """Forgets every utterance."""
+        self.ids = []
+        self.summary = {}
+        self._seen = set()
+        self._targets = []
+        self._posteriors = []
+
+    def append(
+        self,
+        ids: Sequence[str],
+        log_posteriors: torch.Tensor,
+        targets: torch.Tensor,
+    ) -> None:
+        """Takes a batch; utterances without a label are skipped.
+
+        Arguments
+        ---------
+        ids : sequence of str
+            Identity of each utterance.
+        log_posteriors : torch.Tensor
+            Log-probabilities of the classes, `[batch, classes]`.
+        targets : torch.Tensor
+            Index of the true class, -1 where there is none, `[batch]`.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not agree, a target is no class, a posterior is
+            NaN, or an identity occurs twice.
+        """
+        shape = (len(ids), len(self.labels))
+        if log_posteriors.shape != shape or targets.shape != shape[:1]:
+            raise ValueError(
+                f"For {shape[0]} utterances and {shape[1]} labels, "
+                f"log_posteriors must be {shape} and targets {shape[:1]}, not "
+                f"{tuple(log_posteriors.shape)} and {tuple(targets.shape)}."
+            )
+        posteriors = log_posteriors.detach().double().exp().cpu().numpy()
+        for name, row, target in zip(
+            ids, posteriors, targets.tolist(), strict=True
+        ):
+            self._check_utterance(name, row, target)
+            if target == -1:
+                continue
+            self._seen.add(name)
+            self.ids.append(name)
+            self._targets.append(target)
+            self._posteriors.append(row)
+
+    def summarize(self, field: str | None = None) -> Any:
+        """Computes the scores by scikit-learn.
+
+        `f1_macro` is the mean F1 over the classes that occur among the true
+        or the predicted labels, where a class that is never predicted or
+        never true scores 0. `uar`, the unweighted average recall, is the mean
+        over the classes that occur among the true labels. A class that
+        occurs in neither does not count.
+
+        Arguments
+        ---------
+        field : str, optional
+            One of the keys below, to return its value alone.
+
+        Returns
+        -------
+        dict
+            `f1_macro`, `accuracy` and `uar`, None before there is a label;
+            `num_utterances`, the number of labelled utterances.
+        """
+        self.summary = {"f1_macro": None, "accuracy": None, "uar": None}
+        if self.ids:
+            targets, predictions = self._targets, self._predictions
+            options = {"average": "macro", "zero_division": 0}
+            self.summary = {
+                "f1_macro": float(
+                    f1_score(
+                        targets,
+                        predictions,
+                        labels=sorted({*targets, *predictions}),
+                        **options,
+                    )
+                ),
+                "accuracy": float(accuracy_score(targets, predictions)),
+                "uar": float(
+                    recall_score(
+                        targets,
+                        predictions,
+                        labels=sorted(set(targets)),
+                        **options,
+                    )
+                ),
+            }
+        self.summary["num_utterances"] = len(self.ids)
+        return self.summary if field is None else self.summary[field]
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Counts of true (rows) against predicted (columns) labels.
+
+        Returns
+        -------
+        numpy.ndarray
+            Integers, `[classes, classes]`, over all labels.
+        """
+        counts = np.zeros((len(self.labels), len(self.labels)), dtype=int)
+        np.add.at(counts, (self._targets, self._predictions), 1)
+        return counts
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """What is known about each utterance, in the order appended.
+
+        Returns
+        -------
+        list of dict
+            `id`, `true`, `predicted` and `posteriors`, the last by label.
+        """
+        return [
+            {
+                "id": name,
+                "true": self.labels[target],
+                "predicted": self.labels[prediction],
+                "posteriors": dict(
+                    zip(self.labels, posteriors.tolist(), strict=True)
+                ),
+            }
+            for name, target, prediction, posteriors in zip(
+                self.ids,
+                self._targets,
+                self._predictions,
+                self._posteriors,
+                strict=True,
+            )
+        ]
+
+    def write_stats(self, filestream: TextIO, verbose: bool = False) -> None:
+        """Writes the summary as JSON.
+
+        Arguments
+        ---------
+        filestream : file-like object
+            Where to write.
+        verbose : bool
+            Whether to log it too.
+        """
+        text = json.dumps(self.summarize(), indent=1)
+        filestream.write(text + "\n")
+        if verbose:
+            logger.info(text)
+
+    @property
+    def _predictions(self) -> list[int]:
+        return [int(row.argmax()) for row in self._posteriors]
+
+    def _check_utterance(self, name: str, row: np.ndarray, target: int) -> None:
+        if np.isnan(row).any():
+            raise ValueError(
+                f"Utterance {name} has posteriors that are NaN: the model's "
+                "outputs are not finite."
+            )
+        if not -1 <= target < len(self.labels):
+            raise ValueError(
+                f"Utterance {name} has the target {target}; it must be the "
+                f"index of one of {self.labels}, or -1 for no label."
+            )
+        if name in self._seen:
+            raise ValueError(f"Utterance {name} is scored twice.")
