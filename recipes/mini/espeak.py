@@ -5,7 +5,8 @@ in C globals: it can be initialised once per process, and the random numbers,
 echoes and glottal phases of one utterance leak into the next, even across
 `espeak_Terminate`. `Espeak` therefore runs it in a process of its own, this
 very file as a script, and talks to it through pipes: every `with` block
-starts from the same state, and the calling process stays clean.
+starts from the same state, and the calling process stays clean. The file
+needs nothing but the standard library, so that such a process starts at once.
 
 The C functions are those of eSpeak NG's `speak_lib.h` and `espeak_ng.h`
 (https://github.com/espeak-ng/espeak-ng/tree/1.52.0/src/include/espeak-ng).
@@ -14,6 +15,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import array
 import ctypes
 import importlib.util
 import json
@@ -23,8 +25,6 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 # Values of enums and flags in speak_lib.h and espeak_ng.h.
 AUDIO_OUTPUT_SYNCHRONOUS = 2
@@ -53,8 +53,8 @@ class Espeak:
     -------
     >>> with Espeak(seed=1) as synthesiser:
     ...     samples = synthesiser.say("Good morning.", "en-us+f2", 160, 50, 50)
-    >>> samples.dtype, synthesiser.sample_rate_hz
-    (dtype('int16'), 22050)
+    >>> samples.typecode, synthesiser.sample_rate_hz
+    ('h', 22050)
     """
 
     def __init__(self, seed: int):
@@ -91,7 +91,7 @@ class Espeak:
         rate_wpm: int,
         pitch: int,
         pitch_range: int,
-    ) -> np.ndarray:
+    ) -> array.array:
         """Renders a text at eSpeak's normal volume.
 
         Arguments
@@ -109,8 +109,9 @@ class Espeak:
 
         Returns
         -------
-        np.ndarray
-            Samples at `sample_rate_hz` in int16, `[time]`.
+        array.array
+            Samples at `sample_rate_hz` in int16 (`numpy.asarray` takes them
+            as they are), `[time]`.
 
         Raises
         ------
@@ -138,7 +139,7 @@ class Espeak:
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         self._process.stdin.flush()
         num_bytes = self._read_header()["num_bytes"]
-        return np.frombuffer(self._process.stdout.read(num_bytes), np.int16)
+        return array.array("h", self._process.stdout.read(num_bytes))
 
     def _read_header(self) -> dict[str, Any]:
         line = self._process.stdout.readline()

@@ -381,7 +381,7 @@ def _say(
     )
     # The library's volume means another loudness for every voice (by up to
     # 9 dB), so the level is set here. Full scale of int16 is 2**15.
-    waveform = torch.from_numpy(samples / 2.0**15).float()
+    waveform = torch.from_numpy(np.asarray(samples) / 2.0**15).float()
     waveform = resample(waveform, synthesiser.sample_rate_hz, sample_rate_hz)
     return at_level(waveform.numpy(), delivery.level_dbfs, MAX_PEAK)
 

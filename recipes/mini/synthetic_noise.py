@@ -122,14 +122,14 @@ def rain(
     >>> rain(np.random.default_rng(1), 16000, 16000).shape
     (16000,)
     """
-    drops_per_s = rng.uniform(40.0, 150.0)
+    drops_per_s = rng.uniform(100.0, 400.0)
     burst_s = rng.uniform(0.002, 0.006)
     falls = rng.random(num_samples) < drops_per_s / sample_rate_hz
-    strengths = falls * rng.lognormal(0.0, 0.8, num_samples)
+    strengths = falls * rng.lognormal(0.0, 0.5, num_samples)
     time_s = np.arange(round(5 * burst_s * sample_rate_hz)) / sample_rate_hz
     burst = rng.standard_normal(len(time_s)) * np.exp(-time_s / burst_s)
     drops = np.convolve(strengths, burst)[:num_samples]
-    hiss = rng.uniform(0.05, 0.15) * rng.standard_normal(num_samples)
+    hiss = rng.uniform(0.1, 0.3) * rng.standard_normal(num_samples)
     return drops + hiss
 
 

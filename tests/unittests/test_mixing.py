@@ -1,0 +1,331 @@
+"""Mixing: parts that sum to the whole, no silence, no dependence on order."""
+
+import multiprocessing
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from speechbrain.augment.augmenter import Augmenter
+from speechbrain.augment.time_domain import (
+    AddNoise,
+    AddReverb,
+    DropChunk,
+    SpeedPerturb,
+)
+from speechbrain_merit.manifests import (
+    NOISE_KEYS,
+    UTTERANCE_KEYS,
+    read_manifest,
+    write_manifest,
+)
+from speechbrain_merit.mixing import (
+    EvaluationMixer,
+    NoiseSource,
+    SeededAddReverb,
+    TrainingMixer,
+    mix_at_snr,
+    plan_mixtures,
+    seeded,
+)
+
+RATE = 16000
+
+
+def rms(signal):
+    return signal.square().mean().sqrt()
+
+
+def write_noises(folder, recordings):
+    entries = {}
+    for name, samples in recordings.items():
+        soundfile.write(folder / f"{name}.wav", samples, RATE, "FLOAT")
+        entries[name] = {
+            "wav": "{noise_root}/" + f"{name}.wav",
+            "duration_s": len(samples) / RATE,
+            "noise_type": name.rstrip("0123456789"),
+        }
+    write_manifest(folder / "noise.json", entries, NOISE_KEYS)
+    return folder / "noise.json"
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Three utterances and two recordings, one of them mostly silent."""
+    generator = np.random.default_rng(0)
+    half_silent = np.zeros(3 * RATE, dtype="float32")
+    half_silent[-4000:] = 0.1 * generator.standard_normal(4000)
+    noises = write_noises(
+        tmp_path,
+        {
+            "rain1": 0.1 * generator.standard_normal(2 * RATE),
+            "dog1": half_silent,
+        },
+    )
+    utterances = {}
+    for number in range(3):
+        name = f"u{number}"
+        speech = 0.05 * generator.standard_normal(RATE + 100 * number)
+        soundfile.write(tmp_path / f"{name}.wav", speech, RATE, "FLOAT")
+        utterances[name] = {
+            "wav": str(tmp_path / f"{name}.wav"),
+            "start_s": 0.0,
+            "duration_s": len(speech) / RATE,
+            "emotion": "sad",
+            "speaker": "s1",
+        }
+    write_manifest(tmp_path / "train.json", utterances, UTTERANCE_KEYS)
+    return tmp_path, NoiseSource(noises, str(tmp_path), RATE), utterances
+
+
+def training_mixer(source, **options):
+    settings = {
+        "snr_low_db": -5,
+        "snr_high_db": 15,
+        "clean_probability": 0.0,
+        "seed": 7,
+        "max_duration_s": 12,
+        **options,
+    }
+    return TrainingMixer(source, RATE, **settings)
+
+
+def mix(mixer, utterances, name):
+    return mixer(name, utterances[name]["wav"], 0.0, 10.0)
+
+
+@pytest.mark.parametrize("snr_db", [-5.0, 0.0, 12.5])
+def test_snr_and_sum(snr_db):
+    torch.manual_seed(0)
+    speech, noise = 0.1 * torch.randn(RATE), 3 * torch.rand(RATE)
+    mixture = mix_at_snr(speech, noise, snr_db)
+    ratio = 20 * torch.log10(rms(mixture.speech) / rms(mixture.noise))
+    assert ratio.item() == pytest.approx(snr_db, abs=1e-3)
+    difference = mixture.noisy - mixture.noise - mixture.speech
+    assert difference.abs().max() <= 1e-6
+
+
+def test_speech_keeps_its_level_unless_the_mixture_would_clip():
+    speech, noise = 0.1 * torch.ones(8), torch.ones(8)
+    assert torch.equal(mix_at_snr(speech, noise, 0.0).speech, speech)
+    mixture = mix_at_snr(0.9 * torch.ones(8), noise, 0.0)
+    assert mixture.noisy.abs().max().item() == pytest.approx(1.0)
+    torch.testing.assert_close(mixture.speech, mixture.noise)
+
+
+def test_ratio_is_that_of_add_noise():
+    torch.manual_seed(0)
+    speech = torch.randn(1, RATE)
+    noise = torch.randn(1, RATE)
+    add_noise = AddNoise(
+        snr_low=3.0, snr_high=3.0, noise_funct=lambda _: noise.clone()
+    )
+    theirs = add_noise(speech, torch.ones(1))[0]
+    ours = mix_at_snr(speech[0], noise[0], 3.0, peak=1e9).noisy
+    torch.testing.assert_close(
+        ours / rms(ours), theirs / rms(theirs), atol=1e-4, rtol=1e-4
+    )
+
+
+def test_silence_is_refused():
+    with pytest.raises(ValueError, match="speech is silent"):
+        mix_at_snr(torch.zeros(8), torch.ones(8), 0.0)
+    with pytest.raises(ValueError, match="noise is silent"):
+        mix_at_snr(torch.ones(8), torch.zeros(8), 0.0)
+
+
+def test_crops_are_never_silent_and_reach_everywhere(corpus):
+    _, source, _ = corpus
+    generator = torch.Generator().manual_seed(0)
+    crops = [source.draw(1600, generator) for _ in range(200)]
+    assert all(rms(samples) > 1e-3 for _, samples in crops)
+    assert {crop.noise_id for crop, _ in crops} == {"rain1", "dog1"}
+    dogs = [c.offset for c, _ in crops if c.noise_id == "dog1"]
+    assert min(dogs) > 3 * RATE - 4000 - 1600  # within the sound
+
+
+def test_short_recordings_start_over(corpus):
+    _, source, _ = corpus
+    _, samples = source.draw(5 * RATE, torch.Generator().manual_seed(3))
+    assert len(samples) == 5 * RATE
+    recording = (
+        2 * RATE
+        if torch.equal(samples[:RATE], samples[2 * RATE : 3 * RATE])
+        else 3 * RATE
+    )
+    assert torch.equal(samples[:RATE], samples[recording:][:RATE])
+
+
+def test_nothing_but_silence_names_the_manifest(tmp_path):
+    manifest = write_noises(tmp_path, {"void1": np.zeros(RATE)})
+    source = NoiseSource(manifest, str(tmp_path), RATE)
+    with pytest.raises(ValueError, match="noise.json were all silent"):
+        source.draw(100, torch.Generator())
+
+
+def test_a_mixture_depends_on_seed_epoch_and_utterance_alone(corpus):
+    _, source, utterances = corpus
+    mixer = training_mixer(source)
+    mixer.set_epoch(1)
+    first = [mix(mixer, utterances, f"u{n}").noisy for n in range(3)]
+    torch.manual_seed(99)  # nor on the global generator
+    again = training_mixer(source)
+    again.set_epoch(1)
+    for number in (2, 0, 1):
+        torch.testing.assert_close(
+            mix(again, utterances, f"u{number}").noisy,
+            first[number],
+            rtol=0,
+            atol=0,
+        )
+    again.set_epoch(2)
+    assert not torch.equal(mix(again, utterances, "u0").noisy, first[0])
+    other = training_mixer(source, seed=8)
+    other.set_epoch(1)
+    assert not torch.equal(mix(other, utterances, "u0").noisy, first[0])
+
+
+class _Mixtures(torch.utils.data.Dataset):
+    def __init__(self, mixer, utterances):
+        self.mixer, self.utterances = mixer, utterances
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, number):
+        return mix(self.mixer, self.utterances, f"u{number}").noisy
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_change_nothing_and_see_the_epoch(corpus, method):
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"{method} is not known on this system")
+    _, source, utterances = corpus
+    mixer = training_mixer(source)
+    dataset = _Mixtures(mixer, utterances)
+    loader = torch.utils.data.DataLoader(
+        dataset,
+        batch_size=None,
+        num_workers=2,
+        persistent_workers=True,
+        multiprocessing_context=method,
+    )
+    for epoch in (1, 2):
+        mixer.set_epoch(epoch)
+        expected = [dataset[number] for number in range(3)]
+        for ours, theirs in zip(list(loader), expected, strict=True):
+            assert torch.equal(ours, theirs)
+
+
+def test_share_of_clean_and_range_of_snr(corpus):
+    _, source, utterances = corpus
+    mixer = training_mixer(
+        source, clean_probability=0.3, snr_low_db=2.0, snr_high_db=4.0
+    )
+    ratios = []
+    for epoch in range(300):
+        mixer.set_epoch(epoch)
+        mixture = mix(mixer, utterances, "u1")
+        if mixture.noise.abs().max() == 0:
+            assert torch.equal(mixture.noisy, mixture.speech)
+        else:
+            ratio = rms(mixture.speech) / rms(mixture.noise)
+            ratios.append(20 * torch.log10(ratio).item())
+    assert 180 < len(ratios) < 240  # four deviations around 210
+    assert 2.0 <= min(ratios) < 2.3 and 3.7 < max(ratios) <= 4.0 + 1e-3
+
+
+def test_augmentation_is_seeded_and_respects_the_target(corpus):
+    _, source, utterances = corpus
+    options = {"min_augmentations": 1, "max_augmentations": 1}
+    speed = SpeedPerturb(orig_freq=RATE, speeds=[90, 110])
+    drop = DropChunk(drop_length_low=500, drop_length_high=900)
+    mixer = training_mixer(
+        source,
+        speech_augmentation=Augmenter(augmentations=[speed], **options),
+        mixture_augmentation=Augmenter(augmentations=[drop], **options),
+    )
+    mixer.set_epoch(5)
+    state = torch.random.get_rng_state()
+    mixture = mix(mixer, utterances, "u0")
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert len(mixture.speech) != RATE  # the target follows the speed
+    assert len(mixture.noisy) == len(mixture.speech)
+    # Where chunks are dropped, the target stays whole.
+    dropped = mixture.noisy == 0
+    assert dropped.any() and (mixture.speech[dropped] != 0).all()
+    torch.rand(3)
+    assert torch.equal(mix(mixer, utterances, "u0").noisy, mixture.noisy)
+
+
+def test_reverberation_is_seeded(tmp_path):
+    rows = ["ID,duration,wav,wav_format,wav_opts"]
+    for number in range(8):
+        response = np.zeros(400)
+        response[[0, 40 * (number + 1)]] = 1.0, 0.5
+        soundfile.write(tmp_path / f"r{number}.wav", response, RATE)
+        rows.append(f"r{number},0.025,{tmp_path}/r{number}.wav,wav,")
+    csv_file = tmp_path / "rirs.csv"
+    csv_file.write_text("\n".join(rows) + "\n")
+    waveform = torch.randn(1, RATE)
+    reverb = SeededAddReverb(str(csv_file))
+    assert isinstance(reverb, AddReverb)
+    with seeded(1):
+        first = reverb(waveform)
+    with seeded(2):
+        reverb(waveform)
+    with seeded(1):
+        assert torch.equal(reverb(waveform), first)
+
+
+def test_evaluation_plan_is_fixed_and_makes_what_it_says(corpus):
+    folder, source, utterances = corpus
+    path = folder / "mixtures.json"
+    sources = {"seen": source, "unseen": source}
+    arguments = (folder / "train.json", sources, [-5, 10], 3, 12.0)
+    plan_mixtures(path, *arguments)
+    plan = read_manifest(path)
+    assert len(plan) == 3 * (1 + 2 * 2)
+    mixer = EvaluationMixer(sources, RATE)
+    for name, fields in plan.items():
+        mixture = mixer(
+            name,
+            fields["wav"],
+            fields["start_s"],
+            fields["duration_s"],
+            fields["condition"],
+            fields["noise"],
+            fields["noise_offset"],
+            fields["snr_db"],
+        )
+        if fields["condition"] == "clean":
+            assert mixture.noise.abs().max() == 0
+            continue
+        ratio = 20 * torch.log10(rms(mixture.speech) / rms(mixture.noise))
+        assert ratio.item() == pytest.approx(fields["snr_db"], abs=1e-2)
+        recording, _ = soundfile.read(folder / f"{fields['noise']}.wav")
+        offset = fields["noise_offset"]
+        crop = torch.from_numpy(np.resize(recording, 10 * RATE)).float()
+        crop = crop[offset : offset + len(mixture.noise)]
+        torch.testing.assert_close(
+            mixture.noise / rms(mixture.noise), crop / rms(crop)
+        )
+    plan_mixtures(folder / "again.json", *arguments)
+    assert read_manifest(folder / "again.json") == plan
+
+
+def test_a_bad_file_names_the_utterance(corpus):
+    folder, source, _ = corpus
+    (folder / "broken.wav").write_bytes(b"no audio")
+    mixer = training_mixer(source)
+    with pytest.raises(ValueError, match=r"Utterance u9: .*broken.wav"):
+        mixer("u9", str(folder / "broken.wav"), 0.0, 1.0)
+
+
+def test_impossible_options_are_refused(corpus):
+    _, source, _ = corpus
+    with pytest.raises(ValueError, match="snr_low_db 3 is above"):
+        training_mixer(source, snr_low_db=3, snr_high_db=2)
+    with pytest.raises(ValueError, match="clean_probability is 1.5"):
+        training_mixer(source, clean_probability=1.5)
