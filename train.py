@@ -46,6 +46,7 @@ from speechbrain_merit.metrics import (
     write_results,
 )
 from speechbrain_merit.mixing import EvaluationMixer, plan_mixtures
+from speechbrain_merit.pretrained_folder import write_pretrained_folder
 from speechbrain_merit.routing_stats import RoutingStats
 
 logger = get_logger(__name__)
@@ -359,6 +360,7 @@ def dataio_prep(hparams):
         from_iterables=[hparams["emotions"]],
         sequence_input=False,
     )
+    hparams["label_encoder"].expect_len(len(hparams["emotions"]))
 
     @sb.utils.data_pipeline.takes("emotion")
     @sb.utils.data_pipeline.provides("emotion_index")
@@ -485,4 +487,13 @@ if __name__ == "__main__":
         datasets["test"],
         max_key=SCORE,
         test_loader_kwargs=hparams["test_dataloader_opts"],
+    )
+    run_on_main(
+        write_pretrained_folder,
+        args=[
+            Path(hparams["output_folder"]) / "pretrained",
+            Path(hparams["output_folder"]) / "hyperparams.yaml",
+            brain.model,
+            hparams["label_encoder"],
+        ],
     )

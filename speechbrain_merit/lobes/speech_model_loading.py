@@ -32,7 +32,8 @@ def load_speech_model(
     source : str or None
         Hub name or folder.
     config : mapping or None
-        Hugging Face configuration with its `model_type`; random weights.
+        Hugging Face configuration with its `model_type`; random weights. An
+        empty one counts as none.
     save_path : str
         Where a model from the hub is stored.
 
@@ -56,7 +57,7 @@ def load_speech_model(
     ...
     OSError: The speech encoder 'no/such-folder/at-all' cannot be loaded: ...
     """
-    if (source is None) == (config is None):
+    if (source is None) == (not config):
         raise ValueError(
             "Give the speech encoder either a source (hub name or folder) or "
             "a config, not both."

@@ -7,6 +7,7 @@ Authors
 import importlib
 import importlib.util
 import os
+import shutil
 import sys
 from collections import Counter
 from pathlib import Path
@@ -29,6 +30,7 @@ from speechbrain_merit.manifests import (
 RECIPE_FOLDER = Path(__file__).parents[2] / "recipes" / "mini"
 SAMPLE_RATE_HZ = 16000
 SIZES = {"num_train": 40, "num_valid": 8, "num_test": 16}
+SMALL = {"num_train": 4, "num_valid": 4, "num_test": 4, "noise_duration_s": 0.1}
 SPLITS = ("train", "valid", "test")
 NOISE_SPLITS = ("noise_train", "noise_valid", "noise_seen", "noise_unseen")
 EMOTIONS = ("angry", "sad", "happy", "neutral")
@@ -67,6 +69,13 @@ def prepare(mini):
 def root(prepare, tmp_path_factory):
     root = tmp_path_factory.mktemp("mini")
     prepare(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def small_root(prepare, tmp_path_factory):
+    root = tmp_path_factory.mktemp("small")
+    prepare(root, **SMALL)
     return root
 
 
@@ -276,34 +285,33 @@ def test_same_arguments_give_the_same_bytes(prepare, root, tmp_path):
     assert all_bytes(tmp_path) == all_bytes(root)
 
 
-def test_test_split_does_not_depend_on_the_training_split(
-    prepare, root, tmp_path
-):
-    prepare(tmp_path, num_train=4, noise_duration_s=0.1)
+def test_test_split_does_not_depend_on_the_training_split(root, small_root):
     shared = Path("data") / "speech" / "s13"
-    assert all_bytes(tmp_path / shared) == all_bytes(root / shared)
+    assert all_bytes(small_root / shared) == all_bytes(root / shared)
 
 
-def test_makes_only_what_is_missing_or_different(prepare, tmp_path):
-    small = {"num_train": 4, "num_valid": 4, "num_test": 4}
-    small["noise_duration_s"] = 0.1
-    prepare(tmp_path, **small)
-    made, times = all_bytes(tmp_path), times_of_change(tmp_path)
-    train = tmp_path / "save" / "train.json"
+def test_makes_only_what_is_missing(prepare, small_root, tmp_path):
+    # A copy: what is complete stays so when it is moved.
+    root = tmp_path / "moved"
+    shutil.copytree(small_root, root)
+    made, times = all_bytes(root), times_of_change(root)
+    train = root / "save" / "train.json"
     train.unlink()
-    prepare(tmp_path, **small)
-    assert train.exists() and times_of_change(tmp_path) == times
+    prepare(root, **SMALL)
+    assert train.exists() and times_of_change(root) == times
 
-    (tmp_path / "data/speech/s01/mini_s01_sad_0001.wav").unlink()
-    prepare(tmp_path, **small)
-    assert all_bytes(tmp_path) == made
-    unchanged = {
-        p for p, t in times_of_change(tmp_path).items() if times[p] == t
-    }
-    assert {p.parent.parent.name for p in unchanged} == {"noise"}
+    (root / "data/speech/s01/mini_s01_sad_0001.wav").unlink()
+    prepare(root, **SMALL)
+    assert all_bytes(root) == made
+    left = {p for p, t in times_of_change(root).items() if times[p] == t}
+    assert {path.parent.parent.name for path in left} == {"noise"}
 
-    prepare(tmp_path, seed=8, **small)
-    remade = all_bytes(tmp_path)
+
+def test_makes_all_again_for_another_seed(prepare, small_root, tmp_path):
+    root = tmp_path / "moved"
+    shutil.copytree(small_root, root)
+    prepare(root, seed=8, **SMALL)
+    made, remade = all_bytes(small_root), all_bytes(root)
     assert remade.keys() == made.keys()
     wavs = [name for name in made if name.endswith(".wav")]
     assert all(remade[name] != made[name] for name in wavs)

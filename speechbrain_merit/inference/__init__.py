@@ -1,0 +1,5 @@
+"""Trained models, ready to use."""
+
+from .joint import JointEnhancementClassifier
+
+__all__ = ["JointEnhancementClassifier"]

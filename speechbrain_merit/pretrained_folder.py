@@ -1,0 +1,77 @@
+"""Writing a trained model as a folder that `from_hparams` loads.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import os
+from pathlib import Path
+
+import ruamel.yaml
+import torch
+
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_merit.lobes import JointModel
+
+_HEADER = "# Written by train.py: the model and its labels, without training.\n"
+_LOADING = """
+modules:
+    model: !ref <model>
+label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
+pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+    loadables:
+        model: !ref <model>
+        label_encoder: !ref <label_encoder>
+    paths:
+        model: model.ckpt
+        label_encoder: label_encoder.txt
+"""
+
+
+def write_pretrained_folder(
+    folder: str | Path,
+    hyperparameters: str | Path,
+    model: JointModel,
+    label_encoder: CategoricalEncoder,
+) -> None:
+    """Writes hyperparams.yaml, model.ckpt and label_encoder.txt.
+
+    The encoder's configuration goes into the YAML, its weights into the
+    checkpoint: loading the folder touches neither a network nor the place
+    that the encoder came from.
+
+    Arguments
+    ---------
+    folder : str or Path
+        Where to write.
+    hyperparameters : str or Path
+        The experiment's resolved hyperparams.yaml.
+    model : JointModel
+        The trained model.
+    label_encoder : CategoricalEncoder
+        Its classes.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    yaml = ruamel.yaml.YAML()
+    experiment = yaml.load(Path(hyperparameters).read_text(encoding="utf-8"))
+    encoder = experiment["encoder"]
+    encoder["source"] = None
+    encoder["config"] = _encoder_config(model)
+    # Weights are loaded and then left alone, whatever was trained.
+    kept = {"sample_rate_hz": experiment["sample_rate_hz"]}
+    kept["model"] = experiment["model"]
+    partial = folder / "hyperparams.yaml.partial"
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(_HEADER)
+        yaml.dump(kept, file)
+        file.write(_LOADING)
+    torch.save(model.state_dict(), folder / "model.ckpt.partial")
+    os.replace(folder / "model.ckpt.partial", folder / "model.ckpt")
+    label_encoder.save(folder / "label_encoder.txt")
+    os.replace(partial, folder / "hyperparams.yaml")
+
+
+def _encoder_config(model: JointModel) -> dict:
+    config = model.encoder.config
+    return {"model_type": config.model_type, **config.to_diff_dict()}

@@ -1,0 +1,71 @@
+"""What the consistency tests read: the files of this repository.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+VARIANTS = sorted((ROOT / "hparams").glob("*.yaml"))
+RECIPES = sorted(
+    path
+    for path in (ROOT / "recipes").glob("*/joint_enhance_emotion")
+    if path.is_dir()
+)
+
+# Folders that hold what running, building or testing writes.
+GENERATED = {
+    "__pycache__",
+    "build",
+    "data",
+    "dist",
+    "pretrained_models",
+    "results",
+    "venv",
+}
+HIDDEN_BUT_OURS = {".github", ".pre-commit-config.yaml", ".yamllint.yaml"}
+
+
+def files(*suffixes: str) -> list[Path]:
+    """Lists the files that people wrote, following no symbolic links.
+
+    Arguments
+    ---------
+    *suffixes : str
+        Such as `.py`; without any, all files.
+
+    Returns
+    -------
+    list of Path
+        Sorted paths below `ROOT`.
+    """
+    found = []
+    for folder, subfolders, names in os.walk(ROOT):
+        subfolders[:] = [name for name in subfolders if _is_ours(name)]
+        paths = (Path(folder) / name for name in names if _is_ours(name))
+        found += [path for path in paths if not path.is_symlink()]
+    return sorted(p for p in found if not suffixes or p.suffix in suffixes)
+
+
+def _is_ours(name: str) -> bool:
+    if name.startswith("."):
+        return name in HIDDEN_BUT_OURS
+    return name not in GENERATED and not name.endswith(".egg-info")
+
+
+def relative(path: Path) -> str:
+    """Names a path from the top of the repository, for test identities.
+
+    Arguments
+    ---------
+    path : Path
+        Below `ROOT`.
+
+    Returns
+    -------
+    str
+        With forward slashes.
+    """
+    return path.relative_to(ROOT).as_posix()
