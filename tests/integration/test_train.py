@@ -1,0 +1,192 @@
+"""train.py as its users run it, on the embedded corpus made small."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import soundfile
+import torch
+
+from speechbrain_merit.inference import JointEnhancementClassifier
+from speechbrain_merit.manifests import read_manifest
+
+ROOT = Path(__file__).parents[2]
+OVERRIDES = {
+    "prepare_options": (
+        "{num_train: 24, num_valid: 4, num_test: 8, noise_duration_s: 4.0}"
+    ),
+    "test_snrs_db": "[-5]",
+    "valid_snrs_db": "[0]",
+    "number_of_epochs": "2",
+    "batch_size": "8",
+    "mask_hidden_size": "16",
+    "num_metric_jobs": "1",
+    "device": "cpu",
+}
+
+
+def command(folder, data, **overrides):
+    options = {**OVERRIDES, "output_folder": folder, "data_folder": data}
+    options.update(overrides)
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    script = [sys.executable, "train.py", "hparams/sparse_merit.yaml"]
+    return [*script, "--noprogressbar", *arguments]
+
+
+def run(folder, data, **overrides):
+    return subprocess.run(
+        command(folder, data, **overrides),
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, data):
+    """A run from start to end; its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("run")
+    result = run(folder, data)
+    assert result.returncode == 0, result.stdout[-3000:]
+    return folder, result.stdout
+
+
+def test_results_are_written_and_printed(finished):
+    folder, printed = finished
+    results = json.loads((folder / "results.json").read_text())
+    assert results["system"] == "sparse_merit"
+    assert (results["corpus"], results["fold"]) == ("mini", 0)
+    found = [(c["noise"], c["snr_db"]) for c in results["conditions"]]
+    assert found == [("clean", None), ("seen", -5), ("unseen", -5)]
+    for condition in results["conditions"]:
+        assert condition["num_utterances"] == 8
+        assert 0 <= condition["ser"]["f1_macro"] <= 1
+        assert condition["se"].keys() == condition["noisy"].keys()
+    for shares in results["routing"].values():
+        assert sum(shares) == pytest.approx(1)
+    table = (folder / "results.md").read_text().splitlines()[2]
+    assert table in printed
+    assert (folder / "confusion_seen_-5dB.png").stat().st_size > 0
+    rows = (folder / "per_utterance.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3 * 8
+
+
+def test_the_development_set_selects_the_checkpoint(finished):
+    folder, _ = finished
+    checkpoints = list((folder / "save").glob("CKPT*"))
+    assert checkpoints
+    for checkpoint in checkpoints:
+        assert "score" in (checkpoint / "CKPT.yaml").read_text()
+
+
+def test_gates_have_moved(finished):
+    folder, _ = finished
+    state = torch.load(folder / "pretrained" / "model.ckpt", weights_only=True)
+    gate = state["integrator.gates.emotion.fc.weight"]
+    optimizers = sorted((folder / "save").glob("CKPT*/optimizer_model.ckpt"))
+    moments = torch.load(optimizers[-1], weights_only=True)["state"]
+    moved = [
+        entry["exp_avg_sq"].sum() > 0
+        for entry in moments.values()
+        if entry["exp_avg_sq"].shape == gate.shape
+    ]
+    assert moved == [True, True]  # one gate per task
+
+
+def test_the_result_can_be_used(finished, tmp_path):
+    folder, _ = finished
+    model = JointEnhancementClassifier.from_hparams(
+        str(folder / "pretrained"),
+        savedir=str(tmp_path / "model"),
+        run_opts={"device": "cpu"},
+    )
+    samples = torch.sin(torch.arange(44100) * 0.05)
+    stereo = torch.stack([samples, 0.5 * samples], dim=1).numpy()
+    soundfile.write(tmp_path / "noisy.wav", 0.3 * stereo, 44100)
+    before = set(tmp_path.rglob("*"))
+    result = model.process_file(
+        str(tmp_path / "noisy.wav"), str(tmp_path / "out" / "clean.wav")
+    )
+    assert set(tmp_path.rglob("*")) - before == {
+        tmp_path / "out",
+        tmp_path / "out" / "clean.wav",
+    }
+    written, rate = soundfile.read(tmp_path / "out" / "clean.wav")
+    assert (len(written), rate) == (16000, 16000)
+    assert result.emotions == ["angry", "sad", "happy", "neutral"]
+    assert result.labels[0] in result.emotions
+    total = result.log_posteriors.exp().sum().item()
+    assert total == pytest.approx(1, abs=1e-5)
+    posteriors, _, index, label = model.classify_file(
+        str(tmp_path / "noisy.wav")
+    )
+    torch.testing.assert_close(posteriors, result.log_posteriors)
+    assert [result.emotions[int(index)]] == label
+
+
+def test_the_same_command_only_tests_again(finished, data):
+    folder, _ = finished
+    before = json.loads((folder / "results.json").read_text())
+    result = run(folder, data)
+    assert result.returncode == 0
+    assert "Going into epoch" not in result.stdout
+    assert json.loads((folder / "results.json").read_text()) == before
+
+
+def newest_within_epoch(folder):
+    """The newest checkpoint that was made within an epoch, if any."""
+    found = [
+        path
+        for path in sorted((folder / "save").glob("CKPT*"))
+        if (path / "CKPT.yaml").is_file()
+        and "intra" in (path / "CKPT.yaml").read_text()
+    ]
+    return found[-1] if found else None
+
+
+def test_a_killed_run_resumes_to_the_same_end(finished, tmp_path, data):
+    within = {"ckpt_interval_minutes": 0, "ckpt_interval_steps": 1}
+    process = subprocess.Popen(
+        command(tmp_path, data, **within),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while newest_within_epoch(tmp_path) is None:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "results.json").exists()
+    result = run(tmp_path, data, **within)
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert "Resuming after" in result.stdout
+    straight = torch.load(finished[0] / "pretrained" / "model.ckpt")
+    resumed = torch.load(tmp_path / "pretrained" / "model.ckpt")
+    for name, value in straight.items():
+        assert torch.equal(resumed[name], value), name
+
+
+def test_an_unknown_corpus_lists_the_known_ones(tmp_path):
+    result = run(tmp_path, tmp_path, corpus="RAVDES")
+    assert result.returncode != 0
+    assert "RAVDESS" in result.stdout and "mini" in result.stdout
+
+
+def test_manifests_are_complete(finished):
+    folder, _ = finished
+    plan = read_manifest(folder / "manifests" / "mixtures_test.json")
+    assert len(plan) == 3 * 8
