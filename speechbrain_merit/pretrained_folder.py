@@ -34,7 +34,7 @@ def write_pretrained_folder(
     model: JointModel,
     label_encoder: CategoricalEncoder,
 ) -> None:
-    """Writes hyperparams.yaml, model.ckpt and label_encoder.txt.
+    r'''Writes hyperparams.yaml, model.ckpt and label_encoder.txt.
 
     The encoder's configuration goes into the YAML, its weights into the
     checkpoint: loading the folder touches neither a network nor the place
@@ -50,7 +50,37 @@ def write_pretrained_folder(
         The trained model.
     label_encoder : CategoricalEncoder
         Its classes.
-    """
+
+    Example
+    -------
+    >>> from hyperpyyaml import load_hyperpyyaml, resolve_references
+    >>> folder = Path(getfixture("tmpdir"))
+    >>> text = """
+    ... sample_rate_hz: 16000
+    ... encoder: !new:speechbrain_merit.lobes.SpeechEncoder
+    ...     config: {model_type: wavlm, num_hidden_layers: 1, hidden_size: 16,
+    ...         num_attention_heads: 2, num_conv_pos_embedding_groups: 2}
+    ... model: !new:speechbrain_merit.lobes.JointModel
+    ...     encoder: !ref <encoder>
+    ...     integrator: !new:speechbrain_merit.lobes.SparseMoE
+    ...         num_layers: 2
+    ...         input_size: 16
+    ...         output_size: 8
+    ...     frontend: !new:speechbrain_merit.lobes.SpectralFrontend
+    ...     enhancement_head: !new:speechbrain_merit.lobes.SpectralMaskHead
+    ...         feature_size: 8
+    ... """
+    >>> resolved = resolve_references(text).getvalue()
+    >>> _ = (folder / "hyperparams.yaml").write_text(resolved)
+    >>> model = load_hyperpyyaml(text)["model"]
+    >>> labels = CategoricalEncoder()
+    >>> labels.update_from_iterable(["angry", "sad"])
+    >>> write_pretrained_folder(
+    ...     folder / "pretrained", folder / "hyperparams.yaml", model, labels
+    ... )
+    >>> sorted(path.name for path in (folder / "pretrained").iterdir())
+    ['hyperparams.yaml', 'label_encoder.txt', 'model.ckpt']
+    '''
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     yaml = ruamel.yaml.YAML()

@@ -1,4 +1,8 @@
-"""Trained models, ready to use."""
+"""Trained models, ready to use.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
 
 from .joint import JointEnhancementClassifier
 

@@ -1,4 +1,8 @@
-"""Neural building blocks; none of them depends on the rest of the package."""
+"""Neural building blocks; none of them depends on the rest of the package.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
 
 from .attentive_pooling import AttentiveStatisticsPooling
 from .bidirectional_lstm import BidirectionalLSTM

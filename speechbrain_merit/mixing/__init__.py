@@ -1,4 +1,8 @@
-"""Noisy speech as a function of seed, epoch and utterance."""
+"""Noisy speech as a function of seed, epoch and utterance.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
 
 from .evaluation_plan import EvaluationMixer, plan_mixtures
 from .mixture import Mixture, mix_at_snr

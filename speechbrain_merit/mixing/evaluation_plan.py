@@ -59,6 +59,27 @@ def plan_mixtures(
         Seed of all draws.
     max_duration_s : float
         Longer utterances are cut at their end.
+
+    Example
+    -------
+    >>> import torch
+    >>> from speechbrain.dataio import audio_io
+    >>> from speechbrain_merit.manifests import NOISE_KEYS, UTTERANCE_KEYS
+    >>> folder = getfixture("tmpdir")
+    >>> speech = {"wav": "{data_root}/a.wav", "start_s": 0.0, "duration_s": 1.0}
+    >>> speech = {**speech, "emotion": "sad", "speaker": "s1"}
+    >>> write_manifest(folder / "test.json", {"a": speech}, UTTERANCE_KEYS)
+    >>> noise = {"wav": "{noise_root}/n.wav", "duration_s": 2.0}
+    >>> noise = {"n": {**noise, "noise_type": "white"}}
+    >>> write_manifest(folder / "noise.json", noise, NOISE_KEYS)
+    >>> audio_io.save(folder / "n.wav", torch.rand(32000) - 0.5, 16000)
+    >>> source = NoiseSource(folder / "noise.json", folder, 16000)
+    >>> plan = folder / "mixtures.json"
+    >>> plan_mixtures(
+    ...     plan, folder / "test.json", {"seen": source}, [-5, 5], 1, 12.0
+    ... )
+    >>> list(read_manifest(plan))
+    ['a_clean', 'a_seen_-5dB', 'a_seen_5dB']
     """
     entries: dict[str, dict[str, Any]] = {}
     for utterance_id, fields in read_manifest(utterances).items():

@@ -66,7 +66,7 @@ def test_shared_files_are_relative_links(recipe: Path):
     for name in links:
         path = recipe / name
         target = os.readlink(path)
-        assert not os.path.isabs(target), f"{relative(path)} -> {target}"
+        assert not os.path.isabs(target), f"{relative(path)}: absolute link."
         assert path.exists(), f"{relative(path)} -> {target} leads nowhere."
         assert path.resolve().is_relative_to(ROOT), (
             f"{relative(path)} -> {target} leaves the repository."

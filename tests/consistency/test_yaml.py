@@ -127,7 +127,7 @@ def test_every_key_of_a_corpus_exists(corpus: Path, variant: Path):
 @pytest.mark.parametrize("path", VARIANTS, ids=relative)
 def test_seeding_comes_before_anything_is_built(path: Path):
     values = top_level(path.read_text(encoding="utf-8"))
-    assert next(iter(values)) == "seed", f"{relative(path)} must start so."
+    assert next(iter(values)) == "seed", f"{relative(path)}: seed comes first."
     built = [
         tag(node)
         for value in values.values()

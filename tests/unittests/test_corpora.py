@@ -1,0 +1,71 @@
+"""Corpora add to variants, and the command line wins over both."""
+
+import sys
+
+import pytest
+from hyperpyyaml import load_hyperpyyaml
+
+from speechbrain_merit.corpora import add_corpus, find_corpora
+
+VARIANT = """
+corpus: none
+size: 1
+options: {}
+rate: 16000
+half: !apply:operator.floordiv [!ref <rate>, 2]
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name, text in (
+        ("mini", "size: 2\n"),
+        ("Other", "size: 3\nrate: 8000\noptions:\n    a: 1\n    b: 2\n"),
+    ):
+        folder = tmp_path / "recipes" / name / "joint_enhance_emotion"
+        folder.mkdir(parents=True)
+        (folder / "corpus.yml").write_text(text)
+    (tmp_path / "recipes" / "Other" / "other_prepare.py").write_text("X = 5\n")
+    return tmp_path
+
+
+def load(folder, overrides):
+    return load_hyperpyyaml(VARIANT, add_corpus(folder, overrides))
+
+
+def test_mini_is_the_default(project):
+    assert load(project, "")["size"] == 2
+
+
+def test_command_line_wins_over_corpus_over_variant(project):
+    hparams = load(project, "corpus: Other\noptions: {b: 7}")
+    assert hparams["size"] == 3
+    assert hparams["options"] == {"a": 1, "b": 7}
+    assert hparams["corpus"] == "Other"
+    # References see the overridden value.
+    assert hparams["half"] == 4000
+    assert load(project, "corpus: Other\nsize: 9")["size"] == 9
+
+
+def test_the_preparation_can_be_imported(project):
+    add_corpus(project, "corpus: Other")
+    import other_prepare
+
+    assert other_prepare.X == 5
+
+
+def test_a_recipe_folder_stands_alone(project):
+    folder = project / "recipes" / "Other" / "joint_enhance_emotion"
+    assert list(find_corpora(folder)) == ["Other"]
+    assert load(folder, "")["size"] == 3
+
+
+def test_an_unknown_corpus_lists_the_known_ones(project):
+    with pytest.raises(ValueError, match="Other, mini.* Did you mean Other"):
+        add_corpus(project, "corpus: Othr")
+
+
+def test_a_key_that_the_variant_lacks_is_refused(project):
+    with pytest.raises(KeyError, match="sise"):
+        load(project, "sise: 3")
