@@ -25,7 +25,11 @@ from hyperpyyaml import load_hyperpyyaml
 import speechbrain as sb
 from speechbrain.nnet.losses import l1_loss
 from speechbrain.utils.checkpoints import average_checkpoints
-from speechbrain.utils.distributed import if_main_process, run_on_main
+from speechbrain.utils.distributed import (
+    get_world_size,
+    if_main_process,
+    run_on_main,
+)
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.metric_stats import MetricStats
 from speechbrain_merit.corpora import add_corpus
@@ -171,18 +175,8 @@ class DualTaskBrain(sb.Brain):
 
     def finish_epoch(self, stage_loss, epoch):
         """Scores the development set and keeps the best checkpoints."""
-        summary = {"loss": stage_loss}
-        score = 0.0
-        if EMOTION in self.model.tasks:
-            summary["f1_macro"] = self.emotion_stats.summarize("f1_macro")
-            score += self.hparams.score_weights[EMOTION] * summary["f1_macro"]
-        if ENHANCE in self.model.tasks:
-            enhanced = self.enhanced_error.summarize("average")
-            noisy = self.noisy_error.summarize("average")
-            summary["l1"], summary["noisy_l1"] = enhanced, noisy
-            gain = 1 - enhanced / noisy
-            score += self.hparams.score_weights[ENHANCE] * gain
-        summary[SCORE] = score
+        summary = {"loss": stage_loss, **self.summarize_valid()}
+        score = summary[SCORE]
         rate = self.optimizers_dict["model"].param_groups[0]["lr"]
         self.hparams.train_logger.log_stats(
             stats_meta={"epoch": epoch, "lr": rate},
@@ -196,6 +190,25 @@ class DualTaskBrain(sb.Brain):
             num_to_keep=self.hparams.num_averaged_checkpoints,
         )
 
+    def summarize_valid(self):
+        """Scores what the development set has targets for."""
+        summary, score = {}, 0.0
+        if EMOTION in self.model.tasks:
+            f1_macro = self.emotion_stats.summarize("f1_macro")
+            # None where no development utterance has a label.
+            if f1_macro is not None:
+                summary["f1_macro"] = f1_macro
+                score += self.hparams.score_weights[EMOTION] * f1_macro
+        if ENHANCE in self.model.tasks:
+            enhanced = self.enhanced_error.summarize("average")
+            noisy = self.noisy_error.summarize("average")
+            summary["l1"], summary["noisy_l1"] = enhanced, noisy
+            # 0 where all development mixtures are clean.
+            if noisy > 0:
+                gain = 1 - enhanced / noisy
+                score += self.hparams.score_weights[ENHANCE] * gain
+        return {**summary, SCORE: score}
+
     def write_test_results(self):
         """Writes tables, figures and results.json, and prints the table."""
         results = results_dictionary(
@@ -206,12 +219,18 @@ class DualTaskBrain(sb.Brain):
             self.test_stats,
             self.routing_stats.shares(),
         )
-        write_results(self.hparams.output_folder, results, self.test_stats)
+        write_results(self.result_folder, results, self.test_stats)
         logger.info(
             "Results, also in %s:\n%s",
-            self.hparams.output_folder,
+            self.result_folder,
             markdown_table(results),
         )
+
+    @property
+    def result_folder(self):
+        """Where results go: in debug mode not over those of a real run."""
+        folder = Path(self.hparams.output_folder)
+        return folder / "debug" if self.debug else folder
 
     @property
     def model(self):
@@ -223,7 +242,7 @@ class DualTaskBrain(sb.Brain):
         """Says where training continues, after upstream has restored it."""
         super().on_fit_start()
         done = self.hparams.epoch_counter.current
-        if self.optimizer_step > 0:
+        if done > 0 or self.step > 0:
             logger.info(
                 "Resuming after %d epochs and %d optimizer steps, at batch %d",
                 done,
@@ -233,8 +252,10 @@ class DualTaskBrain(sb.Brain):
 
     def init_optimizers(self):
         """Makes one optimizer for the encoder and one for all else."""
-        inside = set(self.model.encoder.parameters())
-        outside = [p for p in self.model.parameters() if p not in inside]
+        # Lists, for optimizers restore their state by position.
+        inside = list(self.model.encoder.parameters())
+        known = {id(parameter) for parameter in inside}
+        outside = [p for p in self.model.parameters() if id(p) not in known]
         self.optimizers_dict = {"model": self.opt_class(outside)}
         if self.hparams.freeze_encoder != "all":
             self.model.encoder.freeze(self.hparams.freeze_encoder)
@@ -276,6 +297,13 @@ class DualTaskBrain(sb.Brain):
             )
         super().check_loss_isfinite(loss)
 
+    def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
+        """Waits for the optimizer's step: gradients are not saved."""
+        due = super()._should_save_intra_epoch_ckpt(
+            last_ckpt_time, steps_since_ckpt
+        )
+        return due and self.step % self.grad_accumulation_factor == 0
+
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Loads the mean of the best checkpoints' weights."""
         checkpoints = self.checkpointer.find_checkpoints(
@@ -283,6 +311,9 @@ class DualTaskBrain(sb.Brain):
             min_key=min_key,
             max_num_checkpoints=self.hparams.num_averaged_checkpoints,
         )
+        if not checkpoints and self.debug:
+            logger.warning("No checkpoint: debugging with the present weights.")
+            return
         if not checkpoints:
             raise FileNotFoundError(
                 f"{self.checkpointer.checkpoints_dir} holds no checkpoint of "
@@ -361,6 +392,14 @@ def dataio_prep(hparams):
         sequence_input=False,
     )
     hparams["label_encoder"].expect_len(len(hparams["emotions"]))
+    known = hparams["label_encoder"].decode_torch(
+        torch.arange(len(hparams["emotions"]))
+    )
+    if known != list(hparams["emotions"]):
+        raise ValueError(
+            f"The run in {hparams['output_folder']} has the emotions {known}, "
+            f"not {list(hparams['emotions'])}: take another output_folder."
+        )
 
     @sb.utils.data_pipeline.takes("emotion")
     @sb.utils.data_pipeline.provides("emotion_index")
@@ -425,11 +464,27 @@ def test_conditions(hparams):
     }
 
 
-def count_optimizer_steps(hparams, num_utterances):
-    """Counts the optimizer's steps over all epochs."""
-    batches = math.ceil(num_utterances / hparams["batch_size"])
-    steps = math.ceil(batches / hparams["grad_accumulation_factor"])
-    return steps * hparams["number_of_epochs"]
+def count_optimizer_steps(
+    num_utterances, batch_size, grad_accumulation_factor, num_processes=1
+):
+    """Counts the optimizer's steps in an epoch, as upstream makes them.
+
+    Batches that are left over at the end of an epoch make no step.
+
+    Example
+    -------
+    >>> count_optimizer_steps(100, batch_size=4, grad_accumulation_factor=8)
+    3
+    """
+    shared = math.ceil(num_utterances / num_processes)
+    steps = math.ceil(shared / batch_size) // grad_accumulation_factor
+    if steps == 0:
+        raise ValueError(
+            f"{num_utterances} training utterances make no optimizer step in "
+            f"batches of {batch_size} with grad_accumulation_factor "
+            f"{grad_accumulation_factor}: lower one of the two."
+        )
+    return steps
 
 
 if __name__ == "__main__":
@@ -464,9 +519,20 @@ if __name__ == "__main__":
     )
     brain.mixer = hparams["mixer"]
     brain.conditions = test_conditions(hparams)
-    brain.num_optimizer_steps = count_optimizer_steps(
-        hparams, len(datasets["train"])
+    brain.num_optimizer_steps = hparams[
+        "number_of_epochs"
+    ] * count_optimizer_steps(
+        len(datasets["train"]),
+        hparams["batch_size"],
+        brain.grad_accumulation_factor,
+        get_world_size() if brain.distributed_launch else 1,
     )
+    if brain.distributed_launch and hparams["number_of_frozen_epochs"] > 0:
+        raise ValueError(
+            "number_of_frozen_epochs cannot be used with several processes: "
+            "train the first stage with freeze_encoder all, the second from "
+            "its checkpoint."
+        )
     labels = read_manifest(manifest_paths(hparams["manifest_folder"])["train"])
     brain.class_weights = torch.tensor(
         class_weights(
@@ -480,7 +546,12 @@ if __name__ == "__main__":
         hparams["epoch_counter"],
         datasets["train"],
         datasets["valid"],
-        train_loader_kwargs=hparams["train_dataloader_opts"],
+        # Its own generator: workers' seeds would otherwise be drawn from the
+        # state that a resumed run has just restored.
+        train_loader_kwargs={
+            **hparams["train_dataloader_opts"],
+            "generator": torch.Generator().manual_seed(hparams["seed"]),
+        },
         valid_loader_kwargs=hparams["valid_dataloader_opts"],
     )
     brain.evaluate(
@@ -491,7 +562,7 @@ if __name__ == "__main__":
     run_on_main(
         write_pretrained_folder,
         args=[
-            Path(hparams["output_folder"]) / "pretrained",
+            brain.result_folder / "pretrained",
             Path(hparams["output_folder"]) / "hyperparams.yaml",
             brain.model,
             hparams["label_encoder"],

@@ -22,9 +22,6 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
     loadables:
         model: !ref <model>
         label_encoder: !ref <label_encoder>
-    paths:
-        model: model.ckpt
-        label_encoder: label_encoder.txt
 """
 
 
@@ -34,7 +31,7 @@ def write_pretrained_folder(
     model: JointModel,
     label_encoder: CategoricalEncoder,
 ) -> None:
-    r'''Writes hyperparams.yaml, model.ckpt and label_encoder.txt.
+    r'''Writes hyperparams.yaml, model.ckpt and label_encoder.ckpt.
 
     The encoder's configuration goes into the YAML, its weights into the
     checkpoint: loading the folder touches neither a network nor the place
@@ -79,7 +76,7 @@ def write_pretrained_folder(
     ...     folder / "pretrained", folder / "hyperparams.yaml", model, labels
     ... )
     >>> sorted(path.name for path in (folder / "pretrained").iterdir())
-    ['hyperparams.yaml', 'label_encoder.txt', 'model.ckpt']
+    ['hyperparams.yaml', 'label_encoder.ckpt', 'model.ckpt']
     '''
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +95,8 @@ def write_pretrained_folder(
         file.write(_LOADING)
     torch.save(model.state_dict(), folder / "model.ckpt.partial")
     os.replace(folder / "model.ckpt.partial", folder / "model.ckpt")
-    label_encoder.save(folder / "label_encoder.txt")
+    # The name under which a Pretrainer looks for it beside the YAML.
+    label_encoder.save(folder / "label_encoder.ckpt")
     os.replace(partial, folder / "hyperparams.yaml")
 
 

@@ -37,6 +37,7 @@ _ACTORS_PER_FOLD = len(ACTORS) // FOLDS
 _EMOTIONS = {"01": "neutral", "03": "happy", "04": "sad", "05": "angry"}
 _AUDIO_ONLY = "03"
 _SPEECH = "01"
+_NAMED_MISSING = 10
 _FILE_NAME = re.compile(r"\d\d(-\d\d){6}")
 
 
@@ -112,6 +113,7 @@ def prepare_ravdess(
     _check_fold(fold)
     files, skipped = _find_speech(Path(data_folder))
     _check_actors(files, fold, data_folder)
+    _warn_of_missing(files, data_folder)
     noise, skipped_noise = read_esc10(
         noise_folder, seen_noise_types, unseen_noise_types
     )
@@ -247,6 +249,35 @@ def _check_actors(
                 f"{fold}. Complete the corpus."
             )
     logger.warning(f"{message}; going on without.")
+
+
+def _warn_of_missing(files: list[Path], data_folder: str | Path) -> None:
+    """Names the published files that are not there, of actors that are."""
+    present = {path.stem for path in files}
+    missing = [
+        stem
+        for actor in sorted({_actor_of(path) for path in files})
+        for stem in _published(actor)
+        if stem not in present
+    ]
+    if missing:
+        named = ", ".join(missing[:_NAMED_MISSING])
+        more = ", ..." if len(missing) > _NAMED_MISSING else ""
+        logger.warning(
+            f"{data_folder} lacks {len(missing)} published files of the four "
+            f"emotions: {named}{more}; going on without."
+        )
+
+
+def _published(actor: int) -> list[str]:
+    # Two statements, two repetitions; neutral speech in one intensity only.
+    return [
+        f"03-01-{emotion}-{intensity}-{statement}-{repetition}-{actor:02d}"
+        for emotion in sorted(_EMOTIONS)
+        for intensity in ("01", "02")[: 1 if emotion == "01" else 2]
+        for statement in ("01", "02")
+        for repetition in ("01", "02")
+    ]
 
 
 def _utterance(path: Path, start_s: float, stop_s: float) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class JointEnhancementClassifier(Pretrained):
         self,
         wavs: torch.Tensor,
         wav_lens: torch.Tensor | None = None,
-        tasks: Sequence[str] = (ENHANCE, EMOTION),
+        tasks: Sequence[str] | None = None,
     ) -> ProcessedSpeech:
         """Enhances and classifies a batch in one pass.
 
@@ -65,8 +65,9 @@ class JointEnhancementClassifier(Pretrained):
             one utterance, `[time]`.
         wav_lens : torch.Tensor, optional
             Relative lengths, `[batch]`.
-        tasks : sequence of str
-            Some of `enhance` and `emotion`; nothing else is computed.
+        tasks : sequence of str, optional
+            Some of `enhance` and `emotion`, and nothing else is computed; all
+            that the model has by default.
 
         Returns
         -------
@@ -174,7 +175,7 @@ class JointEnhancementClassifier(Pretrained):
         self,
         path: str,
         output_filename: str | None = None,
-        tasks: Sequence[str] = (ENHANCE, EMOTION),
+        tasks: Sequence[str] | None = None,
     ) -> ProcessedSpeech:
         """Enhances and classifies a file in one pass.
 
@@ -185,8 +186,8 @@ class JointEnhancementClassifier(Pretrained):
         output_filename : str, optional
             File for the enhanced speech, mono at the model's
             `sample_rate_hz`.
-        tasks : sequence of str
-            Some of `enhance` and `emotion`.
+        tasks : sequence of str, optional
+            Some of `enhance` and `emotion`; all that the model has by default.
 
         Returns
         -------

@@ -51,12 +51,42 @@ class ConvolutionalFeatures(nn.Module):
     def freeze_convolutions(self) -> None:
         """Stops training of the convolutional feature extractor."""
         self.model.feature_extractor.requires_grad_(False)
+        self._track_convolutions(False)
 
     def freeze_constants(self) -> None:
         """Stops training of parameters that no frame depends on."""
         # SpecAugment is off, so that this embedding never has a gradient.
         if hasattr(self.model, "masked_spec_embed"):
             self.model.masked_spec_embed.requires_grad_(False)
+        # Where this norm follows the last layer, nothing here uses it.
+        if self.model.config.do_stable_layer_norm:
+            self.model.encoder.layer_norm.requires_grad_(False)
+
+    def requires_grad_(
+        self, requires_grad: bool = True
+    ) -> "ConvolutionalFeatures":
+        """Sets whether all of it trains.
+
+        Arguments
+        ---------
+        requires_grad : bool
+            Whether to train.
+
+        Returns
+        -------
+        ConvolutionalFeatures
+            The module itself.
+        """
+        self._track_convolutions(requires_grad)
+        return super().requires_grad_(requires_grad)
+
+    def _track_convolutions(self, track: bool) -> None:
+        convolutions = self.model.feature_extractor
+        if self.one_by_one:
+            convolutions = convolutions.convolutions
+        # transformers makes the waveform require a gradient where this is
+        # set, and would then go back through frozen convolutions.
+        convolutions._requires_grad = track
 
     def forward(
         self, waveform: torch.Tensor, counts: torch.Tensor

@@ -28,12 +28,15 @@ class Spectrum:
         True frames of every utterance, `[batch]`, int64.
     sample_counts : torch.Tensor
         True samples of every utterance, `[batch]`, int64.
+    num_samples : int
+        Padded length of the waveforms.
     """
 
     log1p: torch.Tensor
     phase: torch.Tensor
     counts: torch.Tensor
     sample_counts: torch.Tensor
+    num_samples: int
 
     @property
     def lengths(self) -> torch.Tensor:
@@ -120,6 +123,7 @@ class SpectralFrontend(nn.Module):
                 phase=spectrum / magnitude * mask,
                 counts=frame_counts,
                 sample_counts=counts,
+                num_samples=waveform.shape[1],
             )
 
     def synthesize(
@@ -145,7 +149,7 @@ class SpectralFrontend(nn.Module):
             mask = step_mask(spectrum.counts, frames.shape[1]).unsqueeze(-1)
             total = self._overlap_add(frames * self.window * mask)
             envelope = self._overlap_add(self.window.square() * mask)
-            num_samples = int(spectrum.sample_counts.max())
+            num_samples = spectrum.num_samples
             start = self.n_fft // 2
             stretch = slice(start, start + num_samples)
             samples = step_mask(spectrum.sample_counts, num_samples)

@@ -55,11 +55,11 @@ class SpeechEncoder(nn.Module):
     Arguments
     ---------
     source : str, optional
-        Hub name or folder of a Hugging Face model. With `config`, no source
-        is needed.
+        Hub name or folder of a Hugging Face model.
     config : mapping, optional
-        Hugging Face configuration with its `model_type`; the model then has
-        random weights, to be trained or loaded from a checkpoint.
+        Hugging Face configuration with its `model_type`; without a source,
+        the model has it and random weights, to be trained or loaded from a
+        checkpoint.
     save_path : str
         Where a model from the hub is stored.
     freeze : str
@@ -71,8 +71,8 @@ class SpeechEncoder(nn.Module):
     Raises
     ------
     ValueError
-        If not exactly one of `source` and `config` is given, the model's type
-        is not supported, or `freeze` is unknown.
+        If neither `source` nor `config` is given, the model's type is not
+        supported, or `freeze` is unknown.
     OSError
         If the source cannot be loaded.
 

@@ -22,7 +22,7 @@ SUPPORTED_MODELS = ("wavlm", "hubert", "wav2vec2", "whisper")
 def load_speech_model(
     source: str | None, config: Mapping[str, Any] | None, save_path: str
 ) -> nn.Module:
-    """Builds a speech model, in float32, without anything random in training.
+    """Builds a speech model, in float32.
 
     Layer dropping and SpecAugment are switched off: both would put the layers
     that the experts see out of step.
@@ -32,8 +32,8 @@ def load_speech_model(
     source : str or None
         Hub name or folder.
     config : mapping or None
-        Hugging Face configuration with its `model_type`; random weights. An
-        empty one counts as none.
+        Hugging Face configuration with its `model_type`, for random weights;
+        of no use where there is a source.
     save_path : str
         Where a model from the hub is stored.
 
@@ -45,8 +45,8 @@ def load_speech_model(
     Raises
     ------
     ValueError
-        If not exactly one of `source` and `config` is given, or the type of
-        the model is not among `SUPPORTED_MODELS`.
+        If neither `source` nor `config` is given, or the type of the model
+        is not among `SUPPORTED_MODELS`.
     OSError
         If the source cannot be loaded, e.g. because there is no network.
 
@@ -57,10 +57,10 @@ def load_speech_model(
     ...
     OSError: The speech encoder 'no/such-folder/at-all' cannot be loaded: ...
     """
-    if (source is None) == (not config):
+    if source is None and not config:
         raise ValueError(
-            "Give the speech encoder either a source (hub name or folder) or "
-            "a config, not both."
+            "Give the speech encoder a source (hub name or folder), or a "
+            "config for random weights."
         )
     model = _from_config(config) if source is None else _load(source, save_path)
     if model.config.model_type not in SUPPORTED_MODELS:

@@ -41,15 +41,16 @@ class WaveformNormalization(torch.nn.Module):
         of every utterance, as wav2vec 2.0 and WavLM-Large were pre-trained;
         `corpus`: one mean and standard deviation of the training set, as
         Sparse MERIT does. The two numbers are stored with the model.
-    mean : float
-        Mean of the training set's samples; for `corpus` only.
-    std : float
-        Standard deviation of the training set's samples; for `corpus` only.
+    mean : float, optional
+        Mean of the training set's samples; for `corpus`, and only there.
+    std : float, optional
+        Standard deviation of the training set's samples; for `corpus`, and only
+        there.
 
     Raises
     ------
     ValueError
-        If the mode is unknown, or numbers are given to a mode that has none.
+        If the mode is unknown, or the numbers do not go with it.
 
     Example
     -------
@@ -65,21 +66,25 @@ class WaveformNormalization(torch.nn.Module):
     _corpus_epsilon = 1e-8
 
     def __init__(
-        self, mode: str = "none", mean: float = 0.0, std: float = 1.0
+        self,
+        mode: str = "none",
+        mean: float | None = None,
+        std: float | None = None,
     ) -> None:
         super().__init__()
         if mode not in MODES:
             raise ValueError(
                 f"Unknown waveform normalisation {mode!r}: use one of {MODES}."
             )
-        if mode != "corpus" and (mean, std) != (0.0, 1.0):
+        given = (mean is not None, std is not None)
+        if given != (mode == "corpus",) * 2:
             raise ValueError(
-                "mean and std belong to the normalisation 'corpus', not to "
-                f"{mode!r}."
+                "The normalisation 'corpus' needs mean and std, and no other "
+                f"takes them; {mode!r} was given mean {mean} and std {std}."
             )
         self.mode = mode
-        self.register_buffer("mean", torch.tensor(float(mean)))
-        self.register_buffer("std", torch.tensor(float(std)))
+        self.register_buffer("mean", torch.tensor(mean or 0.0))
+        self.register_buffer("std", torch.tensor(1.0 if std is None else std))
 
     def forward(
         self, waveform: torch.Tensor, lengths: torch.Tensor | None = None

@@ -16,7 +16,10 @@ from speechbrain.processing.signal_processing import (
 
 @dataclasses.dataclass
 class Mixture:
-    """Noisy speech and its parts; `noisy` is exactly `speech + noise`.
+    """Noisy speech and its parts.
+
+    `noisy` is exactly `speech + noise`, unless the mixture was augmented after
+    mixing.
 
     Arguments
     ---------

@@ -271,12 +271,15 @@ def test_reverberation_is_seeded(tmp_path):
     waveform = torch.randn(1, RATE)
     reverb = SeededAddReverb(str(csv_file))
     assert isinstance(reverb, AddReverb)
-    with seeded(1):
-        first = reverb(waveform)
-    with seeded(2):
-        reverb(waveform)
-    with seeded(1):
-        assert torch.equal(reverb(waveform), first)
+    first = []
+    for seed in range(20):
+        with seeded(seed):
+            first.append(reverb(waveform))
+    for seed in (5, 0, 19):
+        with seeded(seed):
+            assert torch.equal(reverb(waveform), first[seed])
+    distinct = {tuple(result[0, :900].tolist()) for result in first}
+    assert 4 < len(distinct) <= 8
 
 
 def test_evaluation_plan_is_fixed_and_makes_what_it_says(corpus):

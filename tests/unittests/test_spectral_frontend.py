@@ -63,6 +63,14 @@ def test_nothing_depends_on_the_batch():
         assert (restored[row, count:] == 0).all()
 
 
+def test_length_is_kept_where_all_utterances_are_padded():
+    frontend = SpectralFrontend()
+    spectrum = frontend.analyze(torch.randn(2, 8000), torch.tensor([0.5, 0.25]))
+    waveform = frontend.synthesize(spectrum.log1p, spectrum)
+    assert waveform.shape == (2, 8000)
+    assert (waveform[0, :4000] != 0).all() and (waveform[:, 4000:] == 0).all()
+
+
 def test_works_under_autocast_in_float32():
     frontend = SpectralFrontend()
     with torch.autocast("cpu", dtype=torch.bfloat16):

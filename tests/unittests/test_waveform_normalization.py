@@ -23,14 +23,15 @@ def test_corpus_mode_and_padding():
     result, _ = normalization(WAVEFORM, LENGTHS)
     expected = torch.tensor([[0.0, 1.0, 0.0], [0.5, 1.5, 2.5]])
     torch.testing.assert_close(result, expected)
-    restored = WaveformNormalization("none")
+    restored = WaveformNormalization("corpus", mean=0.0, std=1.0)
     restored.load_state_dict(normalization.state_dict())
     assert restored.std == 2.0  # the numbers travel with the weights
 
 
 @pytest.mark.parametrize("mode", ["none", "utterance", "corpus"])
 def test_round_trip_and_following(mode):
-    normalization = WaveformNormalization(mode)
+    numbers = {"mean": 0.5, "std": 3.0} if mode == "corpus" else {}
+    normalization = WaveformNormalization(mode, **numbers)
     result, statistics = normalization(WAVEFORM, LENGTHS)
     back = normalization.invert(result, LENGTHS, statistics)
     expected = WAVEFORM.clone()
@@ -49,5 +50,7 @@ def test_silence_stays_finite():
 def test_wrong_options_are_refused():
     with pytest.raises(ValueError, match="'global'"):
         WaveformNormalization("global")
-    with pytest.raises(ValueError, match="belong to"):
+    with pytest.raises(ValueError, match="no other takes them"):
         WaveformNormalization("utterance", mean=0.1, std=1.0)
+    with pytest.raises(ValueError, match="needs mean and std"):
+        WaveformNormalization("corpus")

@@ -1,0 +1,25 @@
+"""The parts of train.py that need no training."""
+
+import pytest
+
+from train import count_optimizer_steps
+
+
+@pytest.mark.parametrize(
+    ("utterances", "batch_size", "factor", "processes", "steps"),
+    [
+        (448, 16, 1, 1, 28),
+        (100, 4, 8, 1, 3),  # 25 batches: the last one is left over
+        (500, 32, 12, 1, 1),
+        (448, 16, 1, 4, 7),
+        (1, 16, 1, 1, 1),
+    ],
+)
+def test_optimizer_steps(utterances, batch_size, factor, processes, steps):
+    counted = count_optimizer_steps(utterances, batch_size, factor, processes)
+    assert counted == steps
+
+
+def test_no_step_at_all_is_refused():
+    with pytest.raises(ValueError, match="448 training utterances make no"):
+        count_optimizer_steps(448, 16, 32)
