@@ -23,13 +23,10 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain as sb
+from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.nnet.losses import l1_loss
 from speechbrain.utils.checkpoints import average_checkpoints
-from speechbrain.utils.distributed import (
-    get_world_size,
-    if_main_process,
-    run_on_main,
-)
+from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.metric_stats import MetricStats
 from speechbrain_merit.corpora import add_corpus
@@ -241,6 +238,8 @@ class DualTaskBrain(sb.Brain):
     def on_fit_start(self):
         """Says where training continues, after upstream has restored it."""
         super().on_fit_start()
+        if self.model.encoder.needs_fitting:
+            self.fit_standardization()
         done = self.hparams.epoch_counter.current
         if done > 0 or self.step > 0:
             logger.info(
@@ -249,6 +248,13 @@ class DualTaskBrain(sb.Brain):
                 self.optimizer_step,
                 self.step,
             )
+
+    def fit_standardization(self):
+        """Fits the hidden states' statistics, alike in every process."""
+        self.mixer.set_epoch(0)
+        self.model.encoder.fit_standardization(
+            batch.to(self.device).noisy for batch in self.standardization_set
+        )
 
     def init_optimizers(self):
         """Makes one optimizer for the encoder and one for all else."""
@@ -464,6 +470,23 @@ def test_conditions(hparams):
     }
 
 
+def spread_batches(dataset, num_utterances, batch_size):
+    """Batches so many utterances, spread over the whole dataset.
+
+    Returns
+    -------
+    iterable of PaddedBatch
+        At most `num_utterances`; all that the dataset has if they are fewer.
+    """
+    step = max(len(dataset) // max(num_utterances, 1), 1)
+    indices = range(0, len(dataset), step)[:num_utterances]
+    return torch.utils.data.DataLoader(
+        torch.utils.data.Subset(dataset, indices),
+        batch_size=batch_size,
+        collate_fn=PaddedBatch,
+    )
+
+
 def count_optimizer_steps(
     num_utterances, batch_size, grad_accumulation_factor, num_processes=1
 ):
@@ -519,13 +542,18 @@ if __name__ == "__main__":
     )
     brain.mixer = hparams["mixer"]
     brain.conditions = test_conditions(hparams)
+    brain.standardization_set = spread_batches(
+        datasets["train"],
+        hparams["standardization_utterances"],
+        hparams["batch_size"],
+    )
     brain.num_optimizer_steps = hparams[
         "number_of_epochs"
     ] * count_optimizer_steps(
         len(datasets["train"]),
         hparams["batch_size"],
         brain.grad_accumulation_factor,
-        get_world_size() if brain.distributed_launch else 1,
+        torch.distributed.get_world_size() if brain.distributed_launch else 1,
     )
     if brain.distributed_launch and hparams["number_of_frozen_epochs"] > 0:
         raise ValueError(

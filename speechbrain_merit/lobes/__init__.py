@@ -8,6 +8,7 @@ from .attentive_pooling import AttentiveStatisticsPooling
 from .bidirectional_lstm import BidirectionalLSTM
 from .emotion_head import EmotionHead
 from .enhancement_head import SpectralMaskHead
+from .hidden_state_statistics import HiddenStateStandardization
 from .integration import Integration, Routing
 from .joint_model import JointModel, JointOutput
 from .sparse_moe import Expert, Gate, SparseMoE
@@ -22,6 +23,7 @@ __all__ = [
     "EncodedSpeech",
     "Expert",
     "Gate",
+    "HiddenStateStandardization",
     "Integration",
     "JointModel",
     "JointOutput",

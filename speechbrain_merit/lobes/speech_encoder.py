@@ -6,13 +6,14 @@ Authors
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
 from .convolutional_features import ConvolutionalFeatures
+from .hidden_state_statistics import HiddenStateStandardization
 from .lengths import absolute_lengths, step_mask
 from .speech_model_loading import load_speech_model
 from .waveform_normalization import WaveformNormalization, WaveformStatistics
@@ -67,6 +68,9 @@ class SpeechEncoder(nn.Module):
         the paper; `none`.
     normalization : WaveformNormalization, optional
         Applied by `forward` before encoding; none by default.
+    standardize : bool
+        Whether to standardise all hidden states by statistics of a training
+        set, see `fit_standardization`; the paper does not.
 
     Raises
     ------
@@ -104,6 +108,7 @@ class SpeechEncoder(nn.Module):
         save_path: str = "pretrained_models",
         freeze: str = "convolutions",
         normalization: WaveformNormalization | None = None,
+        standardize: bool = False,
     ) -> None:
         super().__init__()
         if freeze not in FREEZE:
@@ -115,6 +120,11 @@ class SpeechEncoder(nn.Module):
         else:
             self.features = ConvolutionalFeatures(model)
         self.normalization = normalization or WaveformNormalization("none")
+        self.standardization = None
+        if standardize:
+            self.standardization = HiddenStateStandardization(
+                self.num_layers, self.output_size
+            )
         self.freeze(freeze)
 
     @property
@@ -238,10 +248,44 @@ class SpeechEncoder(nn.Module):
             with _recorded(self.features.layers) as states:
                 frame_counts = self.features(waveform, counts)
             hidden_states = torch.stack(states)
+        if self.standardization is not None:
+            hidden_states = self.standardization(hidden_states)
         mask = step_mask(frame_counts, hidden_states.shape[2])
         return EncodedSpeech(
             hidden_states.masked_fill(~mask.unsqueeze(-1), 0.0), frame_counts
         )
+
+    @property
+    def needs_fitting(self) -> bool:
+        """Whether hidden states are to be standardised, and cannot yet be."""
+        return self.standardization is not None and not bool(
+            self.standardization.fitted
+        )
+
+    @torch.no_grad()
+    def fit_standardization(
+        self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]
+    ) -> None:
+        """Fits the standardisation of the hidden states to training mixtures.
+
+        Arguments
+        ---------
+        batches : iterable of tuple of torch.Tensor
+            Samples at 16 kHz, `[batch, time]`, with relative lengths,
+            `[batch]`.
+        """
+        training = self.training
+        self.eval()
+        self.standardization.reset()
+        self.standardization.fit(map(self._states_and_mask, batches))
+        self.train(training)
+
+    def _states_and_mask(
+        self, batch: tuple[torch.Tensor, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        encoded = self(*batch)
+        states = encoded.hidden_states
+        return states, step_mask(encoded.counts, states.shape[2])
 
 
 @contextlib.contextmanager

@@ -228,3 +228,37 @@ def test_what_cannot_be_loaded_is_named(tmp_path):
         make("wavlm-large", freeze="half")
     with pytest.raises(ValueError, match="at least one"):
         make("wavlm-large")(torch.zeros(1, 0))
+
+
+def test_standardised_hidden_states():
+    """Zero mean, unit deviation over true frames, and padding still zero."""
+    encoder = make("wavlm-large", standardize=True)
+    plain = make("wavlm-large")
+    assert encoder.needs_fitting and not plain.needs_fitting
+    torch.manual_seed(1)
+    waveform, lengths = torch.randn(3, 8000), torch.tensor([1.0, 0.5, 0.8])
+    encoder.fit_standardization([(waveform[:2], lengths[:2])])
+    encoder.fit_standardization([(waveform, lengths)])
+    assert not encoder.needs_fitting
+    before, after = plain(waveform, lengths), encoder(waveform, lengths)
+    rows = zip(before.hidden_states.unbind(1), before.counts, strict=True)
+    frames = torch.cat([states[:, :count] for states, count in rows], dim=1)
+    mean, std = frames.mean(1), frames.std(1, correction=0)
+    for row, count in enumerate(after.counts):
+        torch.testing.assert_close(
+            after.hidden_states[:, row, :count],
+            (before.hidden_states[:, row, :count] - mean[:, None])
+            / std[:, None],
+            atol=1e-4,
+            rtol=1e-4,
+        )
+        assert (after.hidden_states[:, row, count:] == 0).all()
+    restored = make("wavlm-large", standardize=True)
+    restored.load_state_dict(encoder.state_dict())
+    assert not restored.needs_fitting
+
+
+def test_standardisation_needs_frames():
+    encoder = make("whisper", standardize=True)
+    with pytest.raises(ValueError, match="no frames"):
+        encoder.fit_standardization([])

@@ -1,8 +1,9 @@
 """The parts of train.py that need no training."""
 
 import pytest
+import torch
 
-from train import count_optimizer_steps
+from train import count_optimizer_steps, spread_batches
 
 
 @pytest.mark.parametrize(
@@ -23,3 +24,13 @@ def test_optimizer_steps(utterances, batch_size, factor, processes, steps):
 def test_no_step_at_all_is_refused():
     with pytest.raises(ValueError, match="448 training utterances make no"):
         count_optimizer_steps(448, 16, 32)
+
+
+@pytest.mark.parametrize(
+    ("num_utterances", "ids"),
+    [(3, ["u0", "u3", "u6"]), (0, []), (99, [f"u{i}" for i in range(10)])],
+)
+def test_spread_batches(num_utterances, ids):
+    dataset = [{"id": f"u{i}", "x": torch.zeros(i + 1)} for i in range(10)]
+    batches = spread_batches(dataset, num_utterances, batch_size=2)
+    assert [name for batch in batches for name in batch.id] == ids
