@@ -275,7 +275,8 @@ class DualTaskBrain(sb.Brain):
                 num_warmup_steps=round(
                     self.hparams.warmup_fraction * self.num_optimizer_steps
                 ),
-                num_training_steps=self.num_optimizer_steps,
+                # The last value is zero, which would waste a step.
+                num_training_steps=self.num_optimizer_steps + 1,
             )
             self.lr_schedules[name](optimizer)
             self.checkpointer.add_recoverable(f"optimizer_{name}", optimizer)

@@ -60,16 +60,6 @@ class SpectralFrontend(nn.Module):
         Samples between frames.
     magnitude_floor : float
         Added to every magnitude, as in BSSE-SE.
-    gain : float
-        Factor of the samples before the logarithm, undone in `synthesize`.
-        The paper's 1 suits samples of unit deviation; without such a
-        normalisation log1p is all but linear, and quiet parts of the spectrum
-        weigh nothing.
-
-    Raises
-    ------
-    ValueError
-        If the gain is not positive.
 
     Example
     -------
@@ -88,12 +78,8 @@ class SpectralFrontend(nn.Module):
         n_fft: int = 400,
         hop_length: int = 160,
         magnitude_floor: float = 1e-6,
-        gain: float = 1.0,
     ) -> None:
         super().__init__()
-        if gain <= 0:
-            raise ValueError(f"gain is {gain}, but must be positive.")
-        self.gain = gain
         self.n_fft = n_fft
         self.hop_length = hop_length
         self.magnitude_floor = magnitude_floor
@@ -126,7 +112,7 @@ class SpectralFrontend(nn.Module):
         counts = absolute_lengths(lengths, *waveform.shape)
         counts = counts.to(waveform.device)
         with torch.autocast(waveform.device.type, enabled=False):
-            padded = self._reflect(waveform.float() * self.gain, counts)
+            padded = self._reflect(waveform.float(), counts)
             frames = padded.unfold(1, self.n_fft, self.hop_length)
             spectrum = torch.fft.rfft(frames * self.window)
             magnitude = spectrum.abs() + self.magnitude_floor
@@ -169,7 +155,7 @@ class SpectralFrontend(nn.Module):
             samples = step_mask(spectrum.sample_counts, num_samples)
             # Without true samples there is no window energy either.
             energy = envelope[:, stretch].where(samples, 1.0)
-            return total[:, stretch] * samples / (energy * self.gain)
+            return total[:, stretch] * samples / energy
 
     def _reflect(
         self, waveform: torch.Tensor, counts: torch.Tensor

@@ -5,56 +5,16 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import soundfile
 import torch
 import yaml
+from small_run import ROOT, command, run
 
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.manifests import read_manifest
-
-ROOT = Path(__file__).parents[2]
-OVERRIDES = {
-    "prepare_options": (
-        "{num_train: 24, num_valid: 4, num_test: 8, noise_duration_s: 4.0}"
-    ),
-    "test_snrs_db": "[-5]",
-    "valid_snrs_db": "[0]",
-    "number_of_epochs": "2",
-    "batch_size": "8",
-    "mask_hidden_size": "16",
-    "num_metric_jobs": "1",
-    "num_averaged_checkpoints": "1",
-    "device": "cpu",
-}
-
-
-def command(folder, data, **overrides):
-    options = {**OVERRIDES, "output_folder": folder, "data_folder": data}
-    options.update(overrides)
-    arguments = [f"--{name}={value}" for name, value in options.items()]
-    script = [sys.executable, "train.py", "hparams/sparse_merit.yaml"]
-    return [*script, "--noprogressbar", *arguments]
-
-
-def run(folder, data, **overrides):
-    return subprocess.run(
-        command(folder, data, **overrides),
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return tmp_path_factory.mktemp("data")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,79 @@
+"""train.py as its users run it, on the embedded corpus made small.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+OVERRIDES = {
+    "prepare_options": (
+        "{num_train: 24, num_valid: 4, num_test: 8, noise_duration_s: 4.0}"
+    ),
+    "test_snrs_db": "[-5]",
+    "valid_snrs_db": "[0]",
+    "number_of_epochs": "2",
+    "batch_size": "8",
+    "mask_hidden_size": "16",
+    "num_metric_jobs": "1",
+    "num_averaged_checkpoints": "1",
+    "device": "cpu",
+}
+
+
+def command(
+    folder: Path, data: Path, *flags: str, launcher=(), **overrides
+) -> list[str]:
+    """Makes the command of a small training.
+
+    Arguments
+    ---------
+    folder : Path
+        For the experiment.
+    data : Path
+        For the corpus, which is made once.
+    *flags : str
+        Such as `--debug`.
+    launcher : sequence of str
+        Module that starts the script, with its options.
+    **overrides
+        Of keys of the YAML, or of SpeechBrain's options.
+
+    Returns
+    -------
+    list of str
+        For subprocess.
+    """
+    options = {**OVERRIDES, "output_folder": folder, "data_folder": data}
+    options.update(overrides)
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    script = [*launcher, "train.py", "hparams/sparse_merit.yaml"]
+    return [sys.executable, *script, "--noprogressbar", *flags, *arguments]
+
+
+def run(*args, **kwargs) -> subprocess.CompletedProcess:
+    """Runs `command` to its end.
+
+    Arguments
+    ---------
+    *args
+        As for `command`.
+    **kwargs
+        As for `command`.
+
+    Returns
+    -------
+    subprocess.CompletedProcess
+        With all that was printed in `stdout`.
+    """
+    return subprocess.run(
+        command(*args, **kwargs),
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )

@@ -1,0 +1,67 @@
+"""Options of train.py: debugging, stages, accumulation, several processes."""
+
+import json
+import re
+
+import torch
+from small_run import run
+
+ONE_EPOCH = {"number_of_epochs": 1}
+
+
+def test_debugging_leaves_the_results_of_a_real_run(tmp_path, data):
+    (tmp_path / "results.json").write_text("real")
+    result = run(tmp_path, data, "--debug", **ONE_EPOCH)
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert (tmp_path / "results.json").read_text() == "real"
+    assert (tmp_path / "debug" / "results.md").is_file()
+
+
+def test_testing_without_training_says_what_is_missing(tmp_path, data):
+    result = run(tmp_path, data, "--test_only")
+    assert result.returncode != 0
+    assert "train before testing" in result.stdout
+
+
+def test_stages_accumulation_and_standardisation(tmp_path, data):
+    """The encoder rests in the first stage and moves in the second."""
+    options = {
+        "number_of_frozen_epochs": 1,
+        "num_averaged_checkpoints": 2,
+        "grad_accumulation_factor": 2,
+        "standardize_hidden_states": "True",
+        "standardization_utterances": 4,
+    }
+    result = run(tmp_path, data, **options)
+    assert result.returncode == 0, result.stdout[-3000:]
+    first, second = (
+        torch.load(path / "model.ckpt")
+        for path in sorted((tmp_path / "save").glob("CKPT*"))
+    )
+    assert first["encoder.standardization.fitted"]
+    moved = {n for n in first if not torch.equal(first[n], second[n])}
+    assert any(name.startswith("encoder.features") for name in moved)
+    assert not any(name.startswith("encoder.standard") for name in moved)
+    fresh = run(
+        tmp_path / "fresh",
+        data,
+        **{**options, "number_of_epochs": 1, "lr_encoder": 1.0},
+    )
+    assert fresh.returncode == 0, fresh.stdout[-3000:]
+    (checkpoint,) = (tmp_path / "fresh" / "save").glob("CKPT*")
+    frozen = torch.load(checkpoint / "model.ckpt")
+    for name in first:
+        if name.startswith("encoder"):
+            assert torch.equal(first[name], frozen[name]), name
+
+
+def test_two_processes_train_and_test_the_whole_set_once(tmp_path, data):
+    port = {"launcher": ("-m", "torch.distributed.run", "--nproc_per_node=2")}
+    result = run(
+        tmp_path, data, distributed_backend="gloo", **ONE_EPOCH, **port
+    )
+    assert result.returncode == 0, result.stdout[-3000:]
+    results = json.loads((tmp_path / "results.json").read_text())
+    counts = [c["num_utterances"] for c in results["conditions"]]
+    assert counts == [8, 8, 8]
+    assert len(re.findall(r"\| clean ", result.stdout)) == 1
