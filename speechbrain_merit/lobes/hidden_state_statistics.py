@@ -54,9 +54,7 @@ class HiddenStateStandardization(nn.Module):
         self.std.fill_(1.0)
         self.fitted.fill_(False)
 
-    def fit(
-        self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]
-    ) -> None:
+    def fit(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
         """Computes the statistics of a training set.
 
         Arguments
