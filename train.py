@@ -31,12 +31,7 @@ from speechbrain.utils.logger import get_logger
 from speechbrain.utils.metric_stats import MetricStats
 from speechbrain_merit.corpora import add_corpus
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
-from speechbrain_merit.losses import (
-    NO_LABEL,
-    class_weights,
-    emotion_loss,
-    weighted_sum,
-)
+from speechbrain_merit.losses import NO_LABEL, class_weights, emotion_loss
 from speechbrain_merit.manifests import manifest_paths, read_manifest
 from speechbrain_merit.metrics import (
     Condition,
@@ -48,6 +43,7 @@ from speechbrain_merit.metrics import (
 )
 from speechbrain_merit.mixing import EvaluationMixer, plan_mixtures
 from speechbrain_merit.pretrained_folder import write_pretrained_folder
+from speechbrain_merit.routing_report import RoutingReport
 from speechbrain_merit.routing_stats import RoutingStats
 
 logger = get_logger(__name__)
@@ -69,7 +65,7 @@ class DualTaskBrain(sb.Brain):
         return self.modules.model(*batch.noisy)
 
     def compute_objectives(self, predictions, batch, stage):
-        """Computes the weighted sum of all losses, and keeps statistics."""
+        """Computes the balanced sum of all losses, and keeps statistics."""
         losses = dict(predictions.integration.auxiliary_losses)
         if ENHANCE in self.model.tasks:
             target = self.model.target_log1p(*batch.clean, predictions)
@@ -97,7 +93,8 @@ class DualTaskBrain(sb.Brain):
             self.append_valid_stats(predictions, batch)
         else:
             self.append_test_stats(predictions, batch)
-        return weighted_sum(losses, self.hparams.loss_weights)
+        self.losses = losses
+        return self.modules.task_balancing(losses)
 
     def append_valid_stats(self, predictions, batch):
         """Scores a batch of development mixtures, utterance by utterance."""
@@ -135,6 +132,13 @@ class DualTaskBrain(sb.Brain):
         self.test_stats.append(
             [self.conditions[name] for name in batch.id], batch.id, **found
         )
+        labels = batch.emotion_index.data.squeeze(1).tolist()
+        self.routing_report.append(
+            predictions,
+            batch.id,
+            [self.conditions[name] for name in batch.id],
+            [None if label == NO_LABEL else label for label in labels],
+        )
 
     def on_stage_start(self, stage, epoch=None):
         """Prepares empty statistics, and the epoch's mixing and freezing."""
@@ -142,6 +146,8 @@ class DualTaskBrain(sb.Brain):
         if stage == sb.Stage.TRAIN:
             self.train_losses = []
             self.mixer.set_epoch(epoch)
+            if self.balancing.needs_task_gradients:
+                self.balancing.reset()
             frozen = epoch <= self.hparams.number_of_frozen_epochs
             self.model.encoder.freeze(
                 "all" if frozen else self.hparams.freeze_encoder
@@ -155,6 +161,9 @@ class DualTaskBrain(sb.Brain):
                 self.hparams.emotions,
                 self.hparams.sample_rate_hz,
                 n_jobs=self.hparams.num_metric_jobs,
+            )
+            self.routing_report = RoutingReport(
+                self.conditions.values(), self.hparams.emotions
             )
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
@@ -222,6 +231,13 @@ class DualTaskBrain(sb.Brain):
             self.result_folder,
             markdown_table(results),
         )
+        self.routing_report.write(
+            self.result_folder,
+            self.hparams.system,
+            self.hparams.sample_rate_hz,
+            self.hparams.hop_length,
+            self.model.encoder.samples_per_frame,
+        )
 
     @property
     def result_folder(self):
@@ -232,8 +248,39 @@ class DualTaskBrain(sb.Brain):
     @property
     def model(self):
         """The joint model, whatever wraps it."""
-        model = self.modules.model
-        return model.module if hasattr(model, "module") else model
+        return getattr(self.modules.model, "module", self.modules.model)
+
+    @property
+    def balancing(self):
+        """The balancing of the tasks' losses, whatever wraps it."""
+        balancing = self.modules.task_balancing
+        return getattr(balancing, "module", balancing)
+
+    def fit_batch(self, batch):
+        """Trains on a batch; differentiates task by task where asked to."""
+        if not self.balancing.needs_task_gradients:
+            return super().fit_batch(batch)
+        should_step = self.step % self.grad_accumulation_factor == 0
+        self.on_fit_batch_start(batch, should_step)
+        # The balancing averages over the processes itself.
+        with self.no_sync():
+            with self.training_ctx:
+                outputs = self.compute_forward(batch, sb.Stage.TRAIN)
+                loss = self.compute_objectives(outputs, batch, sb.Stage.TRAIN)
+            self.check_loss_isfinite(loss)
+            self.balancing.backward(
+                self.losses,
+                self.model.shared_parameters(),
+                self.modules.parameters(),
+                lambda term: self.scaler.scale(
+                    term / self.grad_accumulation_factor
+                ),
+            )
+        if should_step:
+            self.balancing.apply_gradients()
+            self.optimizers_step()
+        self.on_fit_batch_end(batch, outputs, loss, should_step)
+        return loss.detach().cpu()
 
     def on_fit_start(self):
         """Says where training continues, after upstream has restored it."""
@@ -252,7 +299,7 @@ class DualTaskBrain(sb.Brain):
     def fit_standardization(self):
         """Fits the hidden states' statistics, alike in every process."""
         self.mixer.set_epoch(0)
-        self.model.encoder.fit_standardization(
+        self.model.fit_standardization(
             batch.to(self.device).noisy for batch in self.standardization_set
         )
 
@@ -263,6 +310,13 @@ class DualTaskBrain(sb.Brain):
         known = {id(parameter) for parameter in inside}
         outside = [p for p in self.model.parameters() if id(p) not in known]
         self.optimizers_dict = {"model": self.opt_class(outside)}
+        learned = list(self.balancing.parameters())
+        if learned:
+            self.optimizers_dict["model"].add_param_group(
+                {"params": learned, "weight_decay": 0.0}
+            )
+        if self.balancing.state_dict():
+            self.checkpointer.add_recoverable("balancing", self.balancing)
         if self.hparams.freeze_encoder != "all":
             self.model.encoder.freeze(self.hparams.freeze_encoder)
             trained = [p for p in inside if p.requires_grad]
@@ -513,7 +567,7 @@ def count_optimizer_steps(
 
 if __name__ == "__main__":
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
-    overrides = add_corpus(Path(__file__).parent, overrides)
+    overrides = add_corpus(Path(__file__).parent, hparams_file, overrides)
 
     # Initialize ddp (useful only for multi-GPU training)
     sb.utils.distributed.ddp_init_group(run_opts)

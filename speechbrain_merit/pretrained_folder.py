@@ -9,10 +9,12 @@ from pathlib import Path
 
 import ruamel.yaml
 import torch
+from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_merit.lobes import JointModel
 
+_LOAD_MODEL = "!apply:speechbrain_merit.pretrained_folder.load_model"
 _HEADER = "# Written by train.py: the model and its labels, without training.\n"
 _LOADING = """
 modules:
@@ -85,6 +87,7 @@ def write_pretrained_folder(
     encoder = experiment["encoder"]
     encoder["source"] = None
     encoder["config"] = _encoder_config(model)
+    _inline_models(experiment["model"], yaml)
     # Weights are loaded and then left alone, whatever was trained.
     kept = {"sample_rate_hz": experiment["sample_rate_hz"]}
     kept["model"] = experiment["model"]
@@ -98,6 +101,60 @@ def write_pretrained_folder(
     # The name under which a Pretrainer looks for it beside the YAML.
     label_encoder.save(folder / "label_encoder.ckpt")
     os.replace(partial, folder / "hyperparams.yaml")
+
+
+def load_model(folder: str | Path) -> JointModel:
+    """Loads the model of such a folder, as a part of another one.
+
+    Arguments
+    ---------
+    folder : str or Path
+        What `write_pretrained_folder` wrote. Loading runs what its
+        hyperparams.yaml says.
+
+    Returns
+    -------
+    JointModel
+        With its weights.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not hold a model.
+
+    Example
+    -------
+    >>> load_model("nowhere")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: nowhere holds no hyperparams.yaml: give the ...
+    """
+    hyperparameters = Path(folder) / "hyperparams.yaml"
+    if not hyperparameters.is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no hyperparams.yaml: give the 'pretrained' "
+            "folder of a finished experiment."
+        )
+    with hyperparameters.open(encoding="utf-8") as file:
+        model = load_hyperpyyaml(file)["model"]
+    weights = torch.load(
+        Path(folder) / "model.ckpt", map_location="cpu", weights_only=True
+    )
+    model.load_state_dict(weights)
+    return model
+
+
+def _inline_models(node: object, yaml: ruamel.yaml.YAML) -> None:
+    """Puts the definitions of models in place of calls of `load_model`."""
+    if not isinstance(node, dict):
+        return
+    for key, value in node.items():
+        if getattr(getattr(value, "tag", None), "value", None) == _LOAD_MODEL:
+            source = Path(value[0]) / "hyperparams.yaml"
+            text = source.read_text(encoding="utf-8")
+            node[key] = yaml.load(text)["model"]
+        else:
+            _inline_models(value, yaml)
 
 
 def _encoder_config(model: JointModel) -> dict:

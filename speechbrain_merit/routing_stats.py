@@ -1,9 +1,10 @@
-"""How much every expert is used, and how sure the gates are.
+"""How much every expert is used, how sure the gates are, how much they agree.
 
 Authors
  * The speechbrain-merit developers 2026
 """
 
+import itertools
 from collections.abc import Mapping
 
 import torch
@@ -18,17 +19,27 @@ class RoutingStats:
     -------
     >>> experts = torch.tensor([[[0], [1], [1], [1]]])
     >>> stats = RoutingStats()
-    >>> stats.append({"emotion": Routing(torch.full((1, 4, 2), 0.5), experts)})
+    >>> even = torch.full((1, 4, 2), 0.5)
+    >>> stats.append(
+    ...     {
+    ...         "enhance": Routing(even, 1 - experts),
+    ...         "emotion": Routing(even, experts),
+    ...     }
+    ... )
     >>> stats.shares()
-    {'emotion': [0.25, 0.75]}
+    {'enhance': [0.75, 0.25], 'emotion': [0.25, 0.75]}
     >>> round(stats.summarize()["emotion_gate_entropy"], 4)
     1.0
+    >>> stats.agreements()
+    {'enhance_emotion': 0.0}
     """
 
     def __init__(self) -> None:
         self._counts: dict[str, torch.Tensor] = {}
         self._entropies: dict[str, float] = {}
         self._frames: dict[str, int] = {}
+        self._same: dict[str, int] = {}
+        self._compared: dict[str, int] = {}
 
     def append(self, routing: Mapping[str, Routing]) -> None:
         """Adds the routing of a batch.
@@ -46,6 +57,18 @@ class RoutingStats:
             total = float(entropy[true].sum())
             self._entropies[task] = self._entropies.get(task, 0.0) + total
             self._frames[task] = self._frames.get(task, 0) + int(true.sum())
+        for one, other in itertools.combinations(routing, 2):
+            best = routing[one].experts[..., 0], routing[other].experts[..., 0]
+            if best[0].shape == best[1].shape:
+                self._compare(f"{one}_{other}", *best)
+
+    def _compare(
+        self, pair: str, one: torch.Tensor, other: torch.Tensor
+    ) -> None:
+        true = (one >= 0) & (other >= 0)
+        same = int((true & (one == other)).sum())
+        self._same[pair] = self._same.get(pair, 0) + same
+        self._compared[pair] = self._compared.get(pair, 0) + int(true.sum())
 
     def shares(self) -> dict[str, list[float]]:
         """Gives the share of the choices that fell on every expert.
@@ -60,15 +83,35 @@ class RoutingStats:
             for task, counts in self._counts.items()
         }
 
+    def agreements(self) -> dict[str, float]:
+        """Gives how often two tasks send a frame to the same best expert.
+
+        Gates that know nothing of each other agree too: where `p` and `q` are
+        their shares, in `sum(p * q)` of the frames.
+
+        Returns
+        -------
+        dict
+            For every pair of tasks, such as `enhance_emotion`, the share of
+            the frames that are true for both. There is no pair with fewer
+            than two tasks, nor of tasks that route different frames.
+        """
+        return {
+            pair: self._same[pair] / compared
+            for pair, compared in self._compared.items()
+            if compared > 0
+        }
+
     def summarize(self) -> dict[str, float | str]:
-        """Gives shares and mean entropy of the gates, for logs.
+        """Gives shares, mean entropy and agreement of the gates, for logs.
 
         Returns
         -------
         dict
             For every task the shares in percent as one word, and the mean
             entropy of its gate over the logarithm of the number of experts,
-            1 for a gate without preference.
+            1 for a gate without preference; for every pair of tasks their
+            agreement, e.g. `enhance_emotion_agreement`.
         """
         summary: dict[str, float | str] = {}
         for task, shares in self.shares().items():
@@ -77,4 +120,6 @@ class RoutingStats:
             most = torch.log(torch.tensor(float(len(shares)))).item() or 1.0
             mean = self._entropies[task] / self._frames[task]
             summary[f"{task}_gate_entropy"] = mean / most
+        for pair, share in self.agreements().items():
+            summary[f"{pair}_agreement"] = share
         return summary

@@ -4,30 +4,37 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from .attentive_pooling import AttentiveStatisticsPooling
 from .bidirectional_lstm import BidirectionalLSTM
+from .cascade import EnhanceThenClassify
 from .emotion_head import EmotionHead
 from .enhancement_head import SpectralMaskHead
+from .experts import Expert, LayerSumExpert
 from .hidden_state_statistics import HiddenStateStandardization
 from .integration import Integration, Routing
 from .joint_model import JointModel, JointOutput
-from .sparse_moe import Expert, Gate, SparseMoE
+from .pooling import AttentiveStatisticsPooling, MeanPooling, make_pooling
+from .sparse_moe import Gate, SparseMoE
 from .spectral_frontend import SpectralFrontend, Spectrum
 from .speech_encoder import EncodedSpeech, SpeechEncoder
 from .waveform_normalization import WaveformNormalization, WaveformStatistics
+from .weighted_layer_sum import WeightedLayerSum
+from .weighted_sum_integrator import WeightedSumIntegrator
 
 __all__ = [
     "AttentiveStatisticsPooling",
     "BidirectionalLSTM",
     "EmotionHead",
     "EncodedSpeech",
+    "EnhanceThenClassify",
     "Expert",
     "Gate",
     "HiddenStateStandardization",
     "Integration",
     "JointModel",
     "JointOutput",
+    "LayerSumExpert",
     "Routing",
+    "MeanPooling",
     "SparseMoE",
     "SpectralFrontend",
     "SpectralMaskHead",
@@ -35,4 +42,7 @@ __all__ = [
     "SpeechEncoder",
     "WaveformNormalization",
     "WaveformStatistics",
+    "WeightedLayerSum",
+    "WeightedSumIntegrator",
+    "make_pooling",
 ]

@@ -4,6 +4,8 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import math
+
 import torch
 from torch import nn
 
@@ -47,6 +49,11 @@ class ConvolutionalFeatures(nn.Module):
         ):
             samples = (samples - 1) * stride + kernel
         return samples
+
+    @property
+    def samples_per_frame(self) -> int:
+        """Samples from one frame to the next."""
+        return math.prod(self.model.config.conv_stride)
 
     def freeze_convolutions(self) -> None:
         """Stops training of the convolutional feature extractor."""

@@ -5,7 +5,7 @@ Authors
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import nn
@@ -142,6 +142,28 @@ class JointModel(nn.Module):
                 integration.features[EMOTION], encoded.lengths
             )
         return output
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """Lists what all tasks go through: encoder and integrator.
+
+        Returns
+        -------
+        list of torch.nn.Parameter
+            Frozen ones included.
+        """
+        return [*self.encoder.parameters(), *self.integrator.parameters()]
+
+    def fit_standardization(
+        self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]
+    ) -> None:
+        """Fits the standardisation of the encoder's hidden states.
+
+        Arguments
+        ---------
+        batches : iterable of tuple of torch.Tensor
+            Training mixtures, `[batch, time]`, with relative lengths.
+        """
+        self.encoder.fit_standardization(batches)
 
     def target_log1p(
         self,

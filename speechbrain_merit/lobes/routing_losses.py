@@ -4,6 +4,8 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import math
+
 import torch
 
 
@@ -38,6 +40,33 @@ def switch_load_balance(
     counts = torch.bincount(experts.flatten(), minlength=num_experts)
     share = counts.to(probabilities.dtype) / max(experts.numel(), 1)
     return num_experts * (share * probabilities.mean(dim=0)).sum()
+
+
+def kl_to_uniform(probabilities: torch.Tensor) -> torch.Tensor:
+    """Divergence of the mean gate probabilities from uniform ones.
+
+    `KL(P || U) = sum_i P_i log(num_experts * P_i)` with P_i the mean
+    probability of expert i: 0 when balanced, the logarithm of the number of
+    experts when all frames surely go to one.
+
+    Arguments
+    ---------
+    probabilities : torch.Tensor
+        Gate probabilities of true frames only, `[frame, expert]`.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar.
+
+    Example
+    -------
+    >>> kl_to_uniform(torch.tensor([[0.9, 0.1], [0.1, 0.9]]))
+    tensor(0.)
+    """
+    mean = probabilities.mean(dim=0)
+    num_experts = probabilities.shape[1]
+    return math.log(num_experts) - torch.special.entr(mean).sum()
 
 
 def router_z_loss(logits: torch.Tensor) -> torch.Tensor:

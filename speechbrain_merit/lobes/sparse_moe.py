@@ -14,64 +14,18 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import nn
 
+from .experts import Expert
 from .integration import Integration, Routing
 from .lengths import absolute_lengths, step_mask
-from .routing_losses import router_z_loss, switch_load_balance
+from .routing_losses import kl_to_uniform, router_z_loss, switch_load_balance
 
 ROUTER_LEARNING = ("straight_through", "probability", "frozen")
-
-
-class Expert(nn.Module):
-    """Two-layer perceptron on frames: Linear, ReLU, Linear.
-
-    Arguments
-    ---------
-    input_size : int
-        Width of a frame.
-    hidden_size : int
-        Width of the hidden layer.
-    output_size : int
-        Width of the result.
-    dropout : float
-        Probability of dropping a hidden unit; the paper has none.
-
-    Example
-    -------
-    >>> Expert(8, 16, 4)(torch.rand(5, 8)).shape
-    torch.Size([5, 4])
-    """
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        output_size: int,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(input_size, hidden_size)
-        self.dropout = nn.Dropout(dropout)
-        self.fc2 = nn.Linear(hidden_size, output_size)
-
-    def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """Transforms frames, `[frame, input_size]` to `[frame, output_size]`.
-
-        Arguments
-        ---------
-        frames : torch.Tensor
-            Frames, `[frame, input_size]`.
-
-        Returns
-        -------
-        torch.Tensor
-            Transformed frames, `[frame, output_size]`.
-        """
-        return self.fc2(self.dropout(torch.relu(self.fc1(frames))))
 
 
 class Gate(nn.Module):
@@ -123,7 +77,7 @@ class SparseMoE(nn.Module):
     Arguments
     ---------
     num_layers : int
-        Number of hidden states, e.g. 25 for WavLM-Large.
+        Number of hidden states, e.g. 25 for WavLM-Large; 1 with a `fusion`.
     input_size : int
         Width of a hidden state.
     hidden_size : int
@@ -150,6 +104,17 @@ class SparseMoE(nn.Module):
     input_dropout : float
         Probability of dropping an input unit of the experts; the gates see
         them all. The paper has none.
+    router_noise : float
+        Standard deviation of Gaussian noise on the gates' logits in training,
+        as in the noisy top-k gating of Shazeer et al., "Outrageously large
+        neural networks", arXiv 1701.06538, but of fixed size. The paper has
+        none.
+    fusion : torch.nn.Module, optional
+        Joins the hidden states into one, `[layer, ..., channel]` to `[...,
+        channel]`, before all else; none by default: they are concatenated.
+    make_expert : callable, optional
+        Gives a new expert, a module from `[frame, num_layers * input_size]`
+        to `[frame, output_size]`; `Expert` with the sizes above by default.
 
     Raises
     ------
@@ -180,6 +145,9 @@ class SparseMoE(nn.Module):
         router_learning: str = "straight_through",
         dropout: float = 0.0,
         input_dropout: float = 0.0,
+        router_noise: float = 0.0,
+        fusion: nn.Module | None = None,
+        make_expert: Callable[[], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         if not 1 <= top_k <= num_experts:
@@ -198,6 +166,8 @@ class SparseMoE(nn.Module):
         self.num_experts = num_experts
         self.top_k = top_k
         self.router_learning = router_learning
+        self.router_noise = router_noise
+        self.fusion = fusion
         self.layer_norms = nn.ModuleList(
             nn.LayerNorm(input_size) for _ in range(num_layers)
         )
@@ -208,10 +178,11 @@ class SparseMoE(nn.Module):
         if router_learning == "frozen":
             self.gates.requires_grad_(False)
         self.input_dropout = nn.Dropout(input_dropout)
-        self.experts = nn.ModuleList(
-            Expert(width, hidden_size, output_size, dropout)
-            for _ in range(num_experts)
-        )
+        if make_expert is None:
+            make_expert = partial(
+                Expert, width, hidden_size, output_size, dropout
+            )
+        self.experts = nn.ModuleList(make_expert() for _ in range(num_experts))
 
     def forward(
         self,
@@ -236,20 +207,22 @@ class SparseMoE(nn.Module):
         -------
         Integration
             Features `[batch, time, output_size]` and routing per task; the
-            auxiliary losses `load_balance` and `router_z`, summed over the
-            tasks.
+            auxiliary losses `load_balance` (Switch), `router_kl` and
+            `router_z`, summed over the tasks.
 
         Raises
         ------
         ValueError
             If a task is unknown or the number of layers is not the module's.
         """
+        if self.fusion is not None:
+            hidden_states = self.fusion(hidden_states).unsqueeze(0)
         tasks = self._check(hidden_states, tasks)
         batch_size, num_frames = hidden_states.shape[1:3]
         counts = absolute_lengths(lengths, batch_size, num_frames)
         mask = step_mask(counts.to(hidden_states.device), num_frames)
         frames = self._join_layers(hidden_states, mask)
-        logits = {task: self.gates[task](frames) for task in tasks}
+        logits = {task: self._score(task, frames) for task in tasks}
         probabilities = {t: logits[t].softmax(dim=1) for t in tasks}
         experts = {
             t: probabilities[t].topk(self.top_k, dim=1).indices for t in tasks
@@ -261,6 +234,9 @@ class SparseMoE(nn.Module):
                 "load_balance": sum(
                     switch_load_balance(probabilities[t], experts[t])
                     for t in tasks
+                ),
+                "router_kl": sum(
+                    kl_to_uniform(probabilities[t]) for t in tasks
                 ),
                 "router_z": sum(router_z_loss(logits[t]) for t in tasks),
             },
@@ -288,6 +264,12 @@ class SparseMoE(nn.Module):
                 f"num_layers is {len(self.layer_norms)}."
             )
         return tasks
+
+    def _score(self, task: str, frames: torch.Tensor) -> torch.Tensor:
+        logits = self.gates[task](frames)
+        if self.training and self.router_noise > 0:
+            logits = logits + self.router_noise * torch.randn_like(logits)
+        return logits
 
     def _join_layers(
         self, hidden_states: torch.Tensor, mask: torch.Tensor

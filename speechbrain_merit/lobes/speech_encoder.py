@@ -137,6 +137,11 @@ class SpeechEncoder(nn.Module):
         """Width of a representation."""
         return self.config.hidden_size
 
+    @property
+    def samples_per_frame(self) -> int:
+        """Samples from one frame to the next."""
+        return self.features.samples_per_frame
+
     def freeze(self, freeze: str) -> None:
         """Sets what is trained from now on.
 

@@ -65,6 +65,11 @@ class WhisperFeatures(nn.Module):
         """Samples of one log-mel frame, which gives one encoder frame."""
         return HOP_LENGTH
 
+    @property
+    def samples_per_frame(self) -> int:
+        """Samples from one frame to the next; a convolution has stride 2."""
+        return 2 * HOP_LENGTH
+
     def freeze_convolutions(self) -> None:
         """Stops training of the two convolutions."""
         self.encoder.conv1.requires_grad_(False)

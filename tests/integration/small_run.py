@@ -6,6 +6,7 @@ Authors
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -20,12 +21,16 @@ OVERRIDES = {
     "mask_hidden_size": "16",
     "num_metric_jobs": "1",
     "num_averaged_checkpoints": "1",
-    "device": "cpu",
 }
 
 
 def command(
-    folder: Path, data: Path, *flags: str, launcher=(), **overrides
+    folder: Path,
+    data: Path,
+    *flags: str,
+    launcher: Sequence[str] = (),
+    variant: str = "sparse_merit",
+    **overrides,
 ) -> list[str]:
     """Makes the command of a small training.
 
@@ -39,6 +44,8 @@ def command(
         Such as `--debug`.
     launcher : sequence of str
         Module that starts the script, with its options.
+    variant : str
+        Name of the YAML file.
     **overrides
         Of keys of the YAML, or of SpeechBrain's options.
 
@@ -47,10 +54,15 @@ def command(
     list of str
         For subprocess.
     """
-    options = {**OVERRIDES, "output_folder": folder, "data_folder": data}
+    yaml = (ROOT / "hparams" / f"{variant}.yaml").read_text(encoding="utf-8")
+    options = {"device": "cpu", "output_folder": folder, "data_folder": data}
+    # A variant without a mask estimator has no size for it.
+    options.update(
+        {key: OVERRIDES[key] for key in OVERRIDES if f"\n{key}:" in yaml}
+    )
     options.update(overrides)
     arguments = [f"--{name}={value}" for name, value in options.items()]
-    script = [*launcher, "train.py", "hparams/sparse_merit.yaml"]
+    script = [*launcher, "train.py", f"hparams/{variant}.yaml"]
     return [sys.executable, *script, "--noprogressbar", *flags, *arguments]
 
 

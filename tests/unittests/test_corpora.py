@@ -16,6 +16,11 @@ half: !apply:operator.floordiv [!ref <rate>, 2]
 """
 
 
+def write_variant(folder, name, text):
+    (folder / "hparams").mkdir(exist_ok=True)
+    (folder / "hparams" / f"{name}.yaml").write_text(text)
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -26,12 +31,14 @@ def project(tmp_path, monkeypatch):
         folder = tmp_path / "recipes" / name / "joint_enhance_emotion"
         folder.mkdir(parents=True)
         (folder / "corpus.yml").write_text(text)
+    write_variant(tmp_path, "variant", VARIANT)
     (tmp_path / "recipes" / "Other" / "other_prepare.py").write_text("X = 5\n")
     return tmp_path
 
 
 def load(folder, overrides):
-    return load_hyperpyyaml(VARIANT, add_corpus(folder, overrides))
+    variant = folder / "hparams" / "variant.yaml"
+    return load_hyperpyyaml(VARIANT, add_corpus(folder, variant, overrides))
 
 
 def test_mini_is_the_default(project):
@@ -49,7 +56,7 @@ def test_command_line_wins_over_corpus_over_variant(project):
 
 
 def test_the_preparation_can_be_imported(project):
-    add_corpus(project, "corpus: Other")
+    load(project, "corpus: Other")
     import other_prepare
 
     assert other_prepare.X == 5
@@ -58,14 +65,26 @@ def test_the_preparation_can_be_imported(project):
 def test_a_recipe_folder_stands_alone(project):
     folder = project / "recipes" / "Other" / "joint_enhance_emotion"
     assert list(find_corpora(folder)) == ["Other"]
+    write_variant(folder, "variant", VARIANT)
     assert load(folder, "")["size"] == 3
 
 
 def test_an_unknown_corpus_lists_the_known_ones(project):
     with pytest.raises(ValueError, match="Other, mini.* Did you mean Other"):
-        add_corpus(project, "corpus: Othr")
+        load(project, "corpus: Othr")
 
 
 def test_a_key_that_the_variant_lacks_is_refused(project):
     with pytest.raises(KeyError, match="sise"):
         load(project, "sise: 3")
+
+
+def test_what_a_corpus_sets_for_other_variants_is_left_out(project):
+    corpus = project / "recipes" / "mini" / "joint_enhance_emotion"
+    (corpus / "corpus.yml").write_text("size: 2\nexpert_size: 64\n")
+    with pytest.raises(ValueError, match="expert_size, which no variant"):
+        load(project, "")
+    write_variant(project, "experts", VARIANT + "expert_size: 8\n")
+    hparams = load(project, "")
+    assert hparams["size"] == 2
+    assert "expert_size" not in hparams

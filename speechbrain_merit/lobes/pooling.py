@@ -1,4 +1,4 @@
-"""Attentive statistics pooling over the true frames of an utterance.
+"""Pooling over the true frames of an utterance.
 
 Authors
  * The speechbrain-merit developers 2026
@@ -69,3 +69,88 @@ class AttentiveStatisticsPooling(nn.Module):
             variance = second_moment - mean.square()
             deviation = variance.clamp(min=self.minimum_variance).sqrt()
             return torch.cat([mean, deviation], dim=1)
+
+
+class MeanPooling(nn.Module):
+    """Mean over time, the plain alternative to attention.
+
+    SpeechBrain's `StatisticsPooling` adds noise to the mean, also in
+    evaluation, where two runs would differ.
+
+    Arguments
+    ---------
+    input_size : int
+        Width of a frame.
+
+    Example
+    -------
+    >>> features = torch.tensor([[[1.0], [3.0], [9.0]]])
+    >>> MeanPooling(1)(features, torch.tensor([2 / 3]))
+    tensor([[2.]])
+    """
+
+    def __init__(self, input_size: int) -> None:
+        super().__init__()
+        self.output_size = input_size
+
+    def forward(
+        self, features: torch.Tensor, lengths: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Pools a batch.
+
+        Arguments
+        ---------
+        features : torch.Tensor
+            Frames, `[batch, time, channel]`.
+        lengths : torch.Tensor, optional
+            Relative lengths, `[batch]`.
+
+        Returns
+        -------
+        torch.Tensor
+            Mean, `[batch, channel]`, float32.
+        """
+        counts = absolute_lengths(lengths, *features.shape[:2])
+        counts = counts.to(features.device)
+        mask = step_mask(counts, features.shape[1]).unsqueeze(-1)
+        with torch.autocast(features.device.type, enabled=False):
+            total = features.float().masked_fill(~mask, 0.0).sum(dim=1)
+            return total / counts.unsqueeze(-1)
+
+
+POOLINGS = {
+    "attentive": AttentiveStatisticsPooling,
+    "mean": MeanPooling,
+}
+
+
+def make_pooling(kind: str, input_size: int) -> nn.Module:
+    """Makes a pooling by name, so that the command line can choose it.
+
+    Arguments
+    ---------
+    kind : str
+        `attentive` or `mean`.
+    input_size : int
+        Width of a frame.
+
+    Returns
+    -------
+    torch.nn.Module
+        With `output_size`.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+
+    Example
+    -------
+    >>> make_pooling("mean", 8).output_size
+    8
+    """
+    if kind not in POOLINGS:
+        raise ValueError(
+            f"Unknown pooling {kind!r}: use one of {', '.join(POOLINGS)}."
+        )
+    return POOLINGS[kind](input_size)

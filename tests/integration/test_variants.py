@@ -1,0 +1,117 @@
+"""Every variant on the embedded corpus: it runs, and it can learn a batch."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from hyperpyyaml import load_hyperpyyaml
+from small_run import ROOT, run
+
+from speechbrain_merit.corpora import add_corpus
+from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
+from speechbrain_merit.losses import emotion_loss
+
+VARIANTS = sorted(path.stem for path in (ROOT / "hparams").glob("*.yaml"))
+PLAIN = [name for name in VARIANTS if name != "se_then_ser"]
+TASKS = {"ser_only": {"ser"}, "se_only": {"se"}}
+WITHOUT_GATES = ("naive_mtl", "task_specific_mtl", "ser_only", "se_only")
+# Dropout would keep a batch from being learned.
+OVERFIT = """
+mask_hidden_size: 64
+mask_dropout: 0.0
+feature_dropout: 0.0
+expert_dropout: 0.0
+emotion_dropout: 0.0
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, data):
+    """Runs a variant for an epoch, once; gives its folder."""
+    folders = {}
+
+    def train(name, **options):
+        if name not in folders:
+            folder = tmp_path_factory.mktemp(name)
+            result = run(
+                folder, data, variant=name, number_of_epochs=1, **options
+            )
+            assert result.returncode == 0, result.stdout[-3000:]
+            folders[name] = folder
+        return folders[name]
+
+    return train
+
+
+def check_results(folder: Path, name: str) -> None:
+    results = json.loads((folder / "results.json").read_text())
+    assert results["system"] == name
+    for condition in results["conditions"]:
+        for task in TASKS.get(name, {"ser", "se"}):
+            scores = condition[task].values()
+            if condition["noise"] != "clean":
+                assert all(math.isfinite(score) for score in scores)
+    assert bool(results["routing"]) == (
+        name not in (*WITHOUT_GATES, "se_then_ser")
+    )
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_variant_trains_and_tests(trained, name):
+    check_results(trained(name), name)
+
+
+def test_a_classifier_is_trained_on_enhanced_speech(trained):
+    enhancer = trained("se_only") / "pretrained"
+    folder = trained("se_then_ser", enhancer_folder=enhancer)
+    check_results(folder, "se_then_ser")
+    # The enhancer is a part of what is saved, unchanged.
+    saved = torch.load(folder / "pretrained" / "model.ckpt")
+    for key, value in torch.load(enhancer / "model.ckpt").items():
+        assert torch.equal(saved[f"enhancer.{key}"], value), key
+    text = (folder / "pretrained" / "hyperparams.yaml").read_text()
+    assert str(enhancer) not in text
+    alone = load_hyperpyyaml(text)["model"]
+    alone.load_state_dict(saved)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_variant_can_learn_one_batch(name):
+    variant = ROOT / "hparams" / f"{name}.yaml"
+    known = load_keys(variant)
+    options = [
+        line for line in OVERFIT.split("\n") if line.split(":")[0] in known
+    ]
+    overrides = add_corpus(ROOT, variant, "\n".join(options))
+    with variant.open(encoding="utf-8") as file:
+        model = load_hyperpyyaml(file, overrides)["model"]
+    torch.manual_seed(0)
+    time = torch.arange(4800) / 16000
+    pitches = torch.tensor([150.0, 220.0, 300.0, 420.0])
+    clean = 0.3 * torch.sin(2 * torch.pi * pitches[:, None] * time)
+    noisy = clean + 0.1 * torch.randn(4, 4800)
+    labels, lengths = torch.arange(4), torch.tensor([1.0, 0.6, 0.8, 0.9])
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    history = []
+    for _ in range(50):
+        output = model(noisy, lengths)
+        losses = {}
+        if EMOTION in model.tasks:
+            losses[EMOTION] = emotion_loss(output.logits, labels)
+        if ENHANCE in model.tasks:
+            target = model.target_log1p(clean, lengths, output)
+            losses[ENHANCE] = (output.enhanced_log1p - target).abs().mean()
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+        history.append({task: loss.item() for task, loss in losses.items()})
+    assert history[-1].get(EMOTION, 0.0) < 0.05
+    if ENHANCE in model.tasks:
+        assert history[-1][ENHANCE] < 0.5 * history[0][ENHANCE]
+
+
+def load_keys(variant: Path) -> set[str]:
+    lines = variant.read_text(encoding="utf-8").splitlines()
+    return {line.split(":")[0] for line in lines if line[:1].isalpha()}
