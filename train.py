@@ -29,6 +29,7 @@ from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.metric_stats import MetricStats
+from speechbrain.utils.train_logger import TensorboardLogger
 from speechbrain_merit.corpora import add_corpus
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 from speechbrain_merit.losses import NO_LABEL, class_weights, emotion_loss
@@ -56,7 +57,8 @@ class DualTaskBrain(sb.Brain):
     """Trains both tasks, selects on both, and tests every condition.
 
     `conditions` gives the `Condition` of every test mixture, `mixer` makes
-    the training mixtures; the main block sets both.
+    the training mixtures, `train_loggers` get what an epoch gave; the main
+    block sets them.
     """
 
     def compute_forward(self, batch, stage):
@@ -184,11 +186,12 @@ class DualTaskBrain(sb.Brain):
         summary = {"loss": stage_loss, **self.summarize_valid()}
         score = summary[SCORE]
         rate = self.optimizers_dict["model"].param_groups[0]["lr"]
-        self.hparams.train_logger.log_stats(
-            stats_meta={"epoch": epoch, "lr": rate},
-            train_stats=self.train_summary,
-            valid_stats={**summary, **self.routing_stats.summarize()},
-        )
+        for train_logger in self.train_loggers:
+            train_logger.log_stats(
+                stats_meta={"epoch": epoch, "lr": rate},
+                train_stats=self.train_summary,
+                valid_stats={**summary, **self.routing_stats.summarize()},
+            )
         self.hparams.epoch_counter.update_metric(score)
         self.checkpointer.save_and_keep_only(
             meta={SCORE: score, "epoch": epoch},
@@ -596,6 +599,11 @@ if __name__ == "__main__":
         checkpointer=hparams["checkpointer"],
     )
     brain.mixer = hparams["mixer"]
+    brain.train_loggers = [hparams["train_logger"]]
+    if hparams["use_tensorboard"]:
+        brain.train_loggers.append(
+            TensorboardLogger(hparams["tensorboard_logs_folder"])
+        )
     brain.conditions = test_conditions(hparams)
     brain.standardization_set = spread_batches(
         datasets["train"],

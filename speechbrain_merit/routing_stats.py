@@ -102,21 +102,21 @@ class RoutingStats:
             if compared > 0
         }
 
-    def summarize(self) -> dict[str, float | str]:
+    def summarize(self) -> dict[str, float]:
         """Gives shares, mean entropy and agreement of the gates, for logs.
 
         Returns
         -------
         dict
-            For every task the shares in percent as one word, and the mean
-            entropy of its gate over the logarithm of the number of experts,
-            1 for a gate without preference; for every pair of tasks their
-            agreement, e.g. `enhance_emotion_agreement`.
+            For every task the share of every expert, e.g. `emotion_expert_0`,
+            and the mean entropy of its gate over the logarithm of the number
+            of experts, 1 for a gate without preference; for every pair of
+            tasks their agreement, e.g. `enhance_emotion_agreement`.
         """
-        summary: dict[str, float | str] = {}
+        summary: dict[str, float] = {}
         for task, shares in self.shares().items():
-            percent = "/".join(f"{100 * share:.0f}" for share in shares)
-            summary[f"{task}_expert_percent"] = percent
+            for number, share in enumerate(shares):
+                summary[f"{task}_expert_{number}"] = share
             most = torch.log(torch.tensor(float(len(shares)))).item() or 1.0
             mean = self._entropies[task] / self._frames[task]
             summary[f"{task}_gate_entropy"] = mean / most

@@ -2,7 +2,8 @@
 
 The published tree is `Actor_01/*.wav` to `Actor_24/*.wav`; file names are
 `modality-channel-emotion-intensity-statement-repetition-actor.wav`. Speech
-alone is taken, of four emotions: 672 utterances.
+alone is taken, of four emotions: 672 utterances; the other four may train the
+enhancement.
 
 Reference: S. R. Livingstone, F. A. Russo, "The Ryerson Audio-Visual Database
 of Emotional Speech and Song (RAVDESS)", PLoS ONE 13(5), 2018.
@@ -51,6 +52,7 @@ def prepare_ravdess(
     *,
     trim_db: float | None = None,
     trim_margin_s: float = 0.1,
+    other_emotions: bool = False,
     seen_noise_types: list[str],
     unseen_noise_types: list[str],
 ) -> None:
@@ -79,6 +81,10 @@ def prepare_ravdess(
         20 ms of the utterance; not cut by default.
     trim_margin_s : float
         Silence kept at both ends where it is cut, in seconds.
+    other_emotions : bool
+        Whether the training actors' calm, fearful, disgusted and surprised
+        speech trains too, without a label: the enhancement alone learns from
+        it.
     seen_noise_types : list of str
         Categories of noise that occur in training, e.g. `"dog bark"`.
     unseen_noise_types : list of str
@@ -111,9 +117,12 @@ def prepare_ravdess(
     """
     started_s = time.monotonic()
     _check_fold(fold)
-    files, skipped = _find_speech(Path(data_folder))
+    found, skipped = _find_speech(Path(data_folder))
+    files = [path for path in found if _emotion_of(path) is not None]
     _check_actors(files, fold, data_folder)
     _warn_of_missing(files, data_folder)
+    if other_emotions:
+        files += [p for p in found if _trains_unlabelled(p, fold)]
     noise, skipped_noise = read_esc10(
         noise_folder, seen_noise_types, unseen_noise_types
     )
@@ -196,7 +205,7 @@ def _find_speech(data_folder: Path) -> tuple[list[Path], dict[str, str]]:
             fault = _name_fault(path)
             if fault is not None:
                 skipped[_manifest_path(path)] = fault
-            elif _is_wanted(path):
+            elif _is_speech(path):
                 files.append(path)
     return files, skipped
 
@@ -213,11 +222,18 @@ def _name_fault(path: Path) -> str | None:
     return None
 
 
-def _is_wanted(path: Path) -> bool:
-    modality, channel, emotion = path.stem.split("-")[:3]
-    return (
-        modality == _AUDIO_ONLY and channel == _SPEECH and emotion in _EMOTIONS
-    )
+def _is_speech(path: Path) -> bool:
+    modality, channel = path.stem.split("-")[:2]
+    return modality == _AUDIO_ONLY and channel == _SPEECH
+
+
+def _emotion_of(path: Path) -> str | None:
+    return _EMOTIONS.get(path.stem.split("-")[2])
+
+
+def _trains_unlabelled(path: Path, fold: int) -> bool:
+    split = split_of_actor(_actor_of(path), fold)
+    return _emotion_of(path) is None and split == "train"
 
 
 def _actor_of(path: Path) -> int:
@@ -285,7 +301,7 @@ def _utterance(path: Path, start_s: float, stop_s: float) -> dict[str, Any]:
         "wav": _manifest_path(path),
         "start_s": round(start_s, 6),
         "duration_s": round(stop_s - start_s, 6),
-        "emotion": _EMOTIONS[path.stem.split("-")[2]],
+        "emotion": _emotion_of(path),
         "speaker": path.parent.name,
     }
 

@@ -3,6 +3,7 @@
 import json
 import re
 
+import pytest
 import torch
 from small_run import run
 
@@ -31,6 +32,7 @@ def test_stages_accumulation_and_standardisation(tmp_path, data):
         "grad_accumulation_factor": 2,
         "standardize_hidden_states": "True",
         "standardization_utterances": 4,
+        "use_tensorboard": "True",
     }
     result = run(tmp_path, data, **options)
     assert result.returncode == 0, result.stdout[-3000:]
@@ -39,6 +41,7 @@ def test_stages_accumulation_and_standardisation(tmp_path, data):
         for path in sorted((tmp_path / "save").glob("CKPT*"))
     )
     assert first["encoder.standardization.fitted"]
+    assert list((tmp_path / "tensorboard").iterdir())
     moved = {n for n in first if not torch.equal(first[n], second[n])}
     assert any(name.startswith("encoder.features") for name in moved)
     assert not any(name.startswith("encoder.standard") for name in moved)
@@ -65,3 +68,14 @@ def test_two_processes_train_and_test_the_whole_set_once(tmp_path, data):
     counts = [c["num_utterances"] for c in results["conditions"]]
     assert counts == [8, 8, 8]
     assert len(re.findall(r"\| clean ", result.stdout)) == 1
+
+
+@pytest.mark.parametrize("kind", ["uncertainty", "pcgrad", "gradnorm"])
+def test_task_balancing_trains_and_is_saved(tmp_path, data, kind):
+    options = {"task_balancing_kind": kind, "grad_accumulation_factor": 2}
+    result = run(tmp_path, data, batch_size=4, **ONE_EPOCH, **options)
+    assert result.returncode == 0, result.stdout[-3000:]
+    (checkpoint,) = (tmp_path / "save").glob("CKPT*")
+    state = torch.load(checkpoint / "balancing.ckpt", weights_only=False)
+    if kind == "uncertainty":
+        assert (state["log_variances"] != 0).all()

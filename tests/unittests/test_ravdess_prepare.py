@@ -139,6 +139,18 @@ def test_speakers_of_every_fold(prepare, made_corpus, fold):
         assert 2 * men == len(speakers(made[name]))
 
 
+def test_other_emotions_train_without_a_label(prepare, made_corpus):
+    plain = run(prepare, made_corpus)
+    made = run(prepare, made_corpus, other_emotions=True)
+    assert made["valid"] == plain["valid"] and made["test"] == plain["test"]
+    added = {k: v for k, v in made["train"].items() if k not in plain["train"]}
+    # Calm and fearful speech of 16 actors.
+    assert len(added) == 2 * 16
+    assert {identity.split("-")[2] for identity in added} == {"02", "06"}
+    assert {item["emotion"] for item in added.values()} == {None}
+    assert speakers(added) == speakers(plain["train"])
+
+
 def test_fields_of_utterances(prepare, made_corpus):
     made = run(prepare, made_corpus)
     for name in ("train", "valid", "test"):
