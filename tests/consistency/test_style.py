@@ -4,6 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import re
 import subprocess
 import sys
 
@@ -40,3 +41,13 @@ def test_no_paths_of_one_machine():
             if any(needle in line for needle in MACHINE_PATHS)
         ]
     assert not found, "Paths of one machine:\n" + "\n".join(found)
+
+
+def test_no_figure_is_left_to_be_filled_in():
+    placeholder = re.compile(r"\b[A-Z]+_(TIME|TABLE|SUMMARY|RESULTS)\b")
+    found = [
+        f"{relative(path)}: {match.group()}"
+        for path in files(".md")
+        for match in placeholder.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert not found, "\n".join(found)
