@@ -13,12 +13,33 @@ from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_merit.lobes import JointModel
+from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 
 _LOAD_MODEL = "!apply:speechbrain_merit.pretrained_folder.load_model"
 _HEADER = "# Written by train.py: the model and its labels, without training.\n"
-_LOADING = """
+_MODULES = """
 modules:
     model: !ref <model>
+"""
+# What SpeechBrain's EncoderClassifier and WaveformEnhancement look for.
+_ADAPTERS = "speechbrain_merit.inference.stock_adapters"
+_STOCK_MODULES = {
+    EMOTION: f"""\
+    compute_features: !new:torch.nn.Identity
+    mean_var_norm: !new:{_ADAPTERS}.UnchangedFeatures
+    embedding_model: !new:{_ADAPTERS}.EmotionEmbedding
+        model: !ref <model>
+    classifier: !new:{_ADAPTERS}.EmotionScores
+        model: !ref <model>
+""",
+    ENHANCE: f"""\
+    enhance_model: !new:{_ADAPTERS}.WaveformEnhancer
+        model: !ref <model>
+""",
+}
+_LOADING = """
+audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
+    sample_rate: !ref <sample_rate_hz>
 label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
 pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
     loadables:
@@ -37,7 +58,9 @@ def write_pretrained_folder(
 
     The encoder's configuration goes into the YAML, its weights into the
     checkpoint: loading the folder touches neither a network nor the place
-    that the encoder came from.
+    that the encoder came from. SpeechBrain's own `EncoderClassifier` and
+    `WaveformEnhancement` load the folder as well as
+    `JointEnhancementClassifier` does, for the tasks that the model has.
 
     Arguments
     ---------
@@ -95,12 +118,38 @@ def write_pretrained_folder(
     with partial.open("w", encoding="utf-8") as file:
         file.write(_HEADER)
         yaml.dump(kept, file)
+        file.write(_MODULES)
+        file.writelines(_STOCK_MODULES[task] for task in model.tasks)
         file.write(_LOADING)
     torch.save(model.state_dict(), folder / "model.ckpt.partial")
     os.replace(folder / "model.ckpt.partial", folder / "model.ckpt")
     # The name under which a Pretrainer looks for it beside the YAML.
     label_encoder.save(folder / "label_encoder.ckpt")
     os.replace(partial, folder / "hyperparams.yaml")
+
+
+def find_pretrained_folder(source: str | Path) -> str:
+    """Finds what to load of an experiment.
+
+    Arguments
+    ---------
+    source : str or Path
+        An experiment's output folder, or anything else that a model can be
+        loaded from.
+
+    Returns
+    -------
+    str
+        The experiment's `pretrained` folder; anything else as it is.
+
+    Example
+    -------
+    >>> find_pretrained_folder("organisation/model")
+    'organisation/model'
+    """
+    pretrained = Path(source) / "pretrained"
+    found = (pretrained / "hyperparams.yaml").is_file()
+    return str(pretrained if found else source)
 
 
 def load_model(folder: str | Path) -> JointModel:

@@ -4,6 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from .joint import JointEnhancementClassifier
+from .chunking import EmotionSegment
+from .joint import JointEnhancementClassifier, ProcessedSpeech
 
-__all__ = ["JointEnhancementClassifier"]
+__all__ = ["EmotionSegment", "JointEnhancementClassifier", "ProcessedSpeech"]

@@ -1,0 +1,49 @@
+"""The command `speechbrain-merit`.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from speechbrain.utils.logger import get_logger
+
+from . import export, process
+
+logger = get_logger(__name__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a subcommand.
+
+    Arguments
+    ---------
+    argv : sequence of str, optional
+        Arguments; those of the command line by default.
+
+    Returns
+    -------
+    int
+        Exit status: zero, or one where something failed.
+
+    Example
+    -------
+    >>> main(["export", "nowhere", str(getfixture("tmpdir") / "model")])
+    1
+    """
+    parser = argparse.ArgumentParser(
+        prog="speechbrain-merit",
+        description="Enhances speech and names its emotion.",
+    )
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True
+    )
+    for command in (process, export):
+        command.add_parser(commands)
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except (FileNotFoundError, ValueError) as error:
+        logger.error("%s", error)
+        return 1

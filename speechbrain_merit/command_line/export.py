@@ -1,0 +1,116 @@
+"""`speechbrain-merit export`: a trained model as a folder to hand on.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import argparse
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import ruamel.yaml
+
+from .model_card import model_card
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the subcommand.
+
+    Arguments
+    ---------
+    commands : Any
+        What `ArgumentParser.add_subparsers` gave.
+
+    Example
+    -------
+    >>> parser = argparse.ArgumentParser()
+    >>> add_parser(parser.add_subparsers())
+    >>> parser.parse_args(["export", "results/run", "model"]).destination
+    PosixPath('model')
+    """
+    parser = commands.add_parser(
+        "export",
+        help="make a folder with a trained model and its card",
+        description="Makes a folder of a finished experiment's model and a "
+        "model card, from which the model loads without the experiment.",
+    )
+    parser.set_defaults(run=run)
+    add = parser.add_argument
+    add("experiment", type=Path, help="output folder of train.py")
+    add("destination", type=Path, help="folder to make")
+    add(
+        "--license",
+        default="other",
+        help="the hub's identifier of the licence of the weights, which the "
+        "training data have a say in, e.g. cc-by-nc-sa-4.0 (default: "
+        "%(default)s)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Exports the model.
+
+    Arguments
+    ---------
+    arguments : argparse.Namespace
+        Of this subcommand.
+
+    Returns
+    -------
+    int
+        Exit status: zero.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the experiment is not finished.
+    ValueError
+        If the destination exists.
+
+    Example
+    -------
+    >>> run(argparse.Namespace(experiment=Path("no"), destination=Path("to")))
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: no lacks pretrained/hyperparams.yaml: give the ...
+    """
+    experiment, destination = arguments.experiment, arguments.destination
+    for name in ("pretrained/hyperparams.yaml", "results.json"):
+        if not (experiment / name).is_file():
+            raise FileNotFoundError(
+                f"{experiment} lacks {name}: give the output folder of a "
+                "finished experiment."
+            )
+    if destination.exists():
+        raise ValueError(
+            f"{destination} exists: remove it or choose another destination."
+        )
+    results = json.loads((experiment / "results.json").read_text("utf-8"))
+    card = model_card(results, _encoder_name(experiment), arguments.license)
+    partial = destination.with_name(destination.name + ".partial")
+    shutil.copytree(
+        experiment / "pretrained",
+        partial,
+        ignore=shutil.ignore_patterns("*.partial"),
+        dirs_exist_ok=True,
+    )
+    (partial / "README.md").write_text(card, encoding="utf-8")
+    os.replace(partial, destination)
+    return 0
+
+
+def _encoder_name(experiment: Path) -> str | None:
+    """What the encoder was before training; None if it was random."""
+    path = experiment / "hyperparams.yaml"
+    if not path.is_file():
+        return None
+    hyperparameters = ruamel.yaml.YAML().load(path.read_text("utf-8"))
+    source = hyperparameters.get("encoder_source")
+    if source is None:
+        return None
+    path = Path(source)
+    # A folder's place says nothing to others.
+    return path.name if path.is_absolute() or path.exists() else source

@@ -1,0 +1,118 @@
+"""Which files to process, and where their results go.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import soundfile
+
+# Extensions of soundfile's formats that are not the format's name.
+_OTHER_EXTENSIONS = {"AIF", "AIFC", "OGA", "OPUS", "SND"}
+
+
+class Job(NamedTuple):
+    """A file to process.
+
+    Arguments
+    ---------
+    source : Path
+        The recording.
+    output : Path or None
+        The file for the enhanced speech, where there is to be one.
+    """
+
+    source: Path
+    output: Path | None
+
+
+def find_jobs(inputs: Sequence[str], out: Path | None) -> list[Job]:
+    """Lists the files to process.
+
+    Arguments
+    ---------
+    inputs : sequence of str
+        Files, taken as they are, and folders, searched for audio files at any
+        depth by their extension.
+    out : Path or None
+        Folder for the enhanced speech. What is found in a folder keeps its
+        place relative to that folder, and all of it becomes WAV. Nothing in
+        this folder is an input.
+
+    Returns
+    -------
+    list of Job
+        In the order of the inputs, folders sorted.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a folder holds no audio file.
+    ValueError
+        If an output would take the place of an input or of another output, or
+        an input folder lies in the output folder.
+
+    Example
+    -------
+    >>> for job in find_jobs(["a.flac", "other/b.wav"], Path("enhanced")):
+    ...     job.source.as_posix(), job.output.as_posix()
+    ('a.flac', 'enhanced/a.wav')
+    ('other/b.wav', 'enhanced/b.wav')
+    """
+    jobs = []
+    for given in map(Path, inputs):
+        if given.is_dir():
+            if out is not None and _lies_in(given, out):
+                raise ValueError(
+                    f"{given} lies in the output folder {out}: choose another "
+                    "folder for the output."
+                )
+            sources = sorted(_audio_files(given, out))
+            if not sources:
+                raise FileNotFoundError(f"{given} holds no audio file.")
+            places = [source.relative_to(given) for source in sources]
+        else:
+            sources, places = [given], [Path(given.name)]
+        for source, place in zip(sources, places, strict=True):
+            output = None if out is None else out / place.with_suffix(".wav")
+            jobs.append(Job(source, output))
+    if out is not None:
+        _check_outputs(jobs)
+    return jobs
+
+
+def _audio_files(folder: Path, out: Path | None) -> Iterator[Path]:
+    extensions = _OTHER_EXTENSIONS.union(soundfile.available_formats())
+    for path in folder.rglob("*"):
+        # Hidden files are those that are not yet whole.
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if out is not None and _lies_in(path, out):
+            continue
+        if path.suffix[1:].upper() in extensions:
+            yield path
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _check_outputs(jobs: Sequence[Job]) -> None:
+    sources = {job.source.resolve() for job in jobs}
+    taken: dict[Path, Path] = {}
+    for job in jobs:
+        if job.output.resolve() in sources:
+            raise ValueError(
+                f"{job.source} would be written over the input {job.output}: "
+                "choose another folder for the output."
+            )
+        other = taken.setdefault(job.output, job.source)
+        if other != job.source:
+            raise ValueError(
+                f"{other} and {job.source} would both be written to "
+                f"{job.output}: process them one by one, with an output "
+                "folder each."
+            )

@@ -1,0 +1,320 @@
+"""The command `speechbrain-merit`, as its users run it."""
+
+import configparser
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+import ruamel.yaml
+import soundfile
+import torch
+from toy_model import EMOTIONS, write_experiment
+
+from speechbrain_merit.command_line import main
+from speechbrain_merit.command_line.input_files import find_jobs
+from speechbrain_merit.inference import JointEnhancementClassifier
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """An experiment's folder with a model of random weights."""
+    folder = tmp_path_factory.mktemp("experiment")
+    write_experiment(folder)
+    return folder
+
+
+@pytest.fixture
+def noisy(tmp_path):
+    """A folder with recordings at two depths, of two rates and formats."""
+    folder = tmp_path / "noisy"
+    generator = torch.Generator().manual_seed(0)
+    for place, rate in (("a.wav", 16000), ("deep/er/b.flac", 44100)):
+        path = folder / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        samples = 0.1 * torch.randn(rate + 5, 2, generator=generator)
+        soundfile.write(path, samples.numpy(), rate)
+    (folder / "notes.txt").write_text("no audio")
+    return folder
+
+
+def process(*arguments):
+    return main(["process", *map(str, arguments), "--device", "cpu"])
+
+
+def read_lines(path):
+    return {
+        record["file"]: record
+        for record in map(json.loads, path.read_text().splitlines())
+    }
+
+
+def test_a_folder_is_processed(model, noisy, tmp_path, capsys):
+    out, lines = tmp_path / "out", tmp_path / "results.jsonl"
+    assert process(noisy, "--model", model, "--out", out, "--json", lines) == 0
+    written = sorted(p for p in out.rglob("*") if p.is_file())
+    assert written == [out / "a.wav", out / "deep" / "er" / "b.wav"]
+    records = read_lines(lines)
+    assert set(records) == {
+        str(noisy / "a.wav"),
+        str(noisy / "deep" / "er" / "b.flac"),
+    }
+    loaded = JointEnhancementClassifier.from_hparams(
+        model, run_opts={"device": "cpu"}
+    )
+    printed = capsys.readouterr().out
+    for path, record in records.items():
+        expected = loaded.process_file(path)
+        assert record["emotion"] == expected.labels[0]
+        assert list(record["posteriors"]) == EMOTIONS
+        assert list(record["posteriors"].values()) == pytest.approx(
+            expected.log_posteriors[0].exp().tolist(), abs=1e-5
+        )
+        info = soundfile.info(path)
+        assert record["duration_s"] == pytest.approx(
+            info.frames / info.samplerate
+        )
+        enhanced, rate = soundfile.read(record["output"], dtype="float32")
+        assert rate == 16000
+        torch.testing.assert_close(
+            torch.from_numpy(enhanced),
+            expected.enhanced[0],
+            atol=2 / 32768,
+            rtol=0,
+        )
+        assert f"{path}  -> {record['output']}  {record['emotion']}" in printed
+        assert "timeline" not in record
+
+
+def test_sample_rate_and_timeline_on_request(model, noisy, tmp_path):
+    out, lines = tmp_path / "out", tmp_path / "results.jsonl"
+    source = noisy / "deep" / "er" / "b.flac"
+    options = ["--model", model, "--out", out, "--json", lines]
+    options += ["--timeline", "--keep_sample_rate"]
+    options += ["--chunk_s", 0.4, "--overlap_s", 0.1]
+    assert process(source, *options) == 0
+    info = soundfile.info(out / "b.wav")
+    assert (info.samplerate, info.frames) == (44100, 44105)
+    timeline = read_lines(lines)[str(source)]["timeline"]
+    assert [entry["end_s"] for entry in timeline[:-1]] == [0.35, 0.65]
+    assert timeline[0]["start_s"] == 0
+    assert timeline[-1]["end_s"] == pytest.approx(44105 / 44100, abs=1e-4)
+    for entry in timeline:
+        assert sum(entry["posteriors"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_run_resumes(model, noisy, tmp_path, capsys):
+    out, lines = tmp_path / "out", tmp_path / "results.jsonl"
+    command = [noisy, "--model", model, "--out", out, "--json", lines]
+    assert process(*command) == 0
+    before = read_lines(lines)
+    # As a run leaves it that was killed while it wrote a line.
+    first, second = lines.read_text().splitlines(keepends=True)
+    lines.write_text(first + second[:20])
+    (out / "a.wav").write_bytes(b"kept as it is")
+    (out / "deep" / "er" / "b.wav").unlink()
+    capsys.readouterr()
+    assert process(*command) == 0
+    assert "1 files are finished already." in capsys.readouterr().out
+    assert (out / "a.wav").read_bytes() == b"kept as it is"
+    assert soundfile.info(out / "deep" / "er" / "b.wav").frames
+    assert read_lines(lines) == before
+    # All finished: not even the model is loaded.
+    command[2] = tmp_path / "nowhere"
+    assert process(*command) == 0
+    command[2] = model
+    assert process(*command, "--overwrite") == 0
+    assert soundfile.info(out / "a.wav").frames
+    assert read_lines(lines) == before
+
+
+def test_a_bad_file_does_not_stop_it(model, noisy, tmp_path, caplog):
+    out, lines = tmp_path / "out", tmp_path / "results.jsonl"
+    (noisy / "a.wav").write_bytes(b"no audio")
+    command = [noisy, tmp_path / "missing.wav", "--model", model]
+    command += ["--out", out, "--json", lines]
+    assert process(*command) == 1
+    assert f"{noisy / 'a.wav'} failed" in caplog.text
+    assert f"{tmp_path / 'missing.wav'} failed" in caplog.text
+    assert "2 of 3 files failed." in caplog.text
+    assert [p.name for p in out.rglob("*") if p.is_file()] == ["b.wav"]
+    assert len(read_lines(lines)) == 1
+
+
+def test_emotions_alone_need_no_folder(model, noisy, tmp_path, capsys):
+    source = noisy / "a.wav"
+    assert process(source, "--model", model) == 0
+    name = capsys.readouterr().out.split()[1]
+    assert name in EMOTIONS
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["noisy"]
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "message"),
+    [("emotion", ["--out", "x"], "--out"), ("enhance", [], "--out")],
+)
+def test_models_of_one_task_say_what_they_cannot(
+    noisy, tmp_path, caplog, monkeypatch, task, options, message
+):
+    monkeypatch.chdir(tmp_path)
+    write_experiment(tmp_path / "model", tasks=[task])
+    command = [noisy / "a.wav", "--model", tmp_path / "model"]
+    assert process(*command, *options) == 1
+    assert message in caplog.text
+    assert process(*command, *([] if options else ["--out", "x"])) == 0
+    assert (tmp_path / "x" / "a.wav").exists() == (task == "enhance")
+
+
+def test_wrong_commands_are_refused(noisy, tmp_path, caplog):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for arguments, message in [
+        ([noisy, "--timeline"], "--json"),
+        ([empty], "no audio file"),
+        ([noisy], "hyperparams.yaml"),
+        ([noisy, "--out", noisy], "lies in the output folder"),
+        ([noisy / "a.wav", "--out", noisy], "over the input"),
+        ([noisy / "a.wav", noisy, "--json", noisy / "notes.txt"], "line 1"),
+    ]:
+        caplog.clear()
+        assert process(*arguments, "--model", empty) == 1
+        assert message in caplog.text
+    assert (noisy / "notes.txt").read_text() == "no audio"
+    with pytest.raises(SystemExit) as error:
+        main(["process"])
+    assert error.value.code == 2
+
+
+def test_the_command_is_installed():
+    config = configparser.ConfigParser()
+    config.read(Path(__file__).parents[2] / "setup.cfg")
+    scripts = config["options.entry_points"]["console_scripts"]
+    name, target = scripts.strip().split(" = ")
+    module, function = target.split(":")
+    assert name == "speechbrain-merit"
+    assert getattr(importlib.import_module(module), function) is main
+
+
+def test_outputs_never_meet(noisy, tmp_path):
+    (noisy / "a.flac").touch()
+    with pytest.raises(ValueError, match="both be written"):
+        find_jobs([str(noisy)], tmp_path / "out")
+    assert len(find_jobs([str(noisy)], None)) == 3
+    # A file given twice is one file, and the output folder no input.
+    out = noisy / "out"
+    again = [str(noisy / "a.wav")] * 2
+    assert {job.output for job in find_jobs(again, out)} == {out / "a.wav"}
+    out.mkdir()
+    (out / "a.wav").touch()
+    (noisy / "a.flac").unlink()
+    assert len(find_jobs([str(noisy)], out)) == 2
+
+
+RESULTS = {
+    "system": "sparse_merit",
+    "corpus": "mini",
+    "fold": 0,
+    "seed": 1986,
+    "routing": None,
+    "conditions": [
+        {
+            "noise": "seen",
+            "snr_db": -5,
+            "num_utterances": 8,
+            "ser": {"f1_macro": 0.625, "accuracy": 0.75, "uar": 0.5},
+            "se": {
+                "pesq_wb": 1.75,
+                "stoi": 0.75,
+                "ssnr_db": 2.5,
+                "si_sdr_db": 7.5,
+            },
+            "noisy": {
+                "pesq_wb": 1.25,
+                "stoi": 0.5,
+                "ssnr_db": -2.5,
+                "si_sdr_db": -5.0,
+            },
+            "num_unscored": {},
+        }
+    ],
+}
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """An experiment with results."""
+    folder = tmp_path / "experiment"
+    write_experiment(folder)
+    (folder / "results.json").write_text(json.dumps(RESULTS))
+    return folder
+
+
+def test_an_export_stands_alone(finished, tmp_path):
+    destination = tmp_path / "models" / "merit"
+    arguments = ["export", str(finished), str(destination)]
+    assert main([*arguments, "--license", "cc-by-4.0"]) == 0
+    expected = JointEnhancementClassifier.from_hparams(
+        finished, run_opts={"device": "cpu"}
+    )
+    for path in sorted(finished.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    assert sorted(p.name for p in destination.iterdir()) == [
+        "README.md",
+        "hyperparams.yaml",
+        "label_encoder.ckpt",
+        "model.ckpt",
+    ]
+    model = JointEnhancementClassifier.from_hparams(
+        destination, run_opts={"device": "cpu"}
+    )
+    signal = torch.linspace(-1, 1, 8000)
+    assert torch.equal(
+        model.enhance_batch(signal), expected.enhance_batch(signal)
+    )
+
+
+def test_the_card_is_what_the_hub_reads(finished, tmp_path):
+    destination = tmp_path / "model"
+    arguments = ["export", str(finished), str(destination)]
+    assert main([*arguments, "--license", "cc-by-4.0"]) == 0
+    card = (destination / "README.md").read_text()
+    _, head, text = card.split("---\n", maxsplit=2)
+    head = ruamel.yaml.YAML(typ="safe").load(head)
+    assert head["license"] == "cc-by-4.0"
+    assert head["library_name"] == "speechbrain"
+    assert "speech-enhancement" in head["tags"]
+    assert "speech-emotion-recognition" in head["tags"]
+    (row,) = [line for line in text.splitlines() if "seen_-5dB" in line]
+    assert [cell.strip() for cell in row.strip("|").split("|")][1:6] == [
+        "8",
+        "0.625",
+        "0.500",
+        "0.750",
+        "1.25 -> 1.75",
+    ]
+    assert "{" not in text.replace("{'", "") and str(tmp_path) not in text
+
+
+def test_the_code_of_the_card_runs(finished, tmp_path, noisy, monkeypatch):
+    destination = tmp_path / "model"
+    main(["export", str(finished), str(destination)])
+    (noisy / "a.wav").rename(destination / "noisy.wav")
+    monkeypatch.chdir(destination)
+    card = (destination / "README.md").read_text()
+    code = card.split("```python\n")[1].split("```")[0]
+    exec(compile(code, "README.md", "exec"), {})
+    assert (destination / "enhanced.wav").is_file()
+    shell = card.split("```bash\n")[1].split("```")[0].split()
+    assert shell[0] == "speechbrain-merit"
+    assert main(shell[1:]) == 0
+    assert (destination / "enhanced" / "noisy.wav").is_file()
+
+
+def test_an_export_never_replaces_anything(finished, tmp_path, caplog):
+    arguments = ["export", str(finished), str(tmp_path)]
+    assert main(arguments) == 1
+    assert "exists" in caplog.text
+    (finished / "results.json").unlink()
+    assert main(["export", str(finished), str(tmp_path / "new")]) == 1
+    assert "lacks results.json" in caplog.text
+    assert not (tmp_path / "new").exists()

@@ -1,0 +1,145 @@
+"""The folder of a trained model: ours and stock SpeechBrain load the same."""
+
+import socket
+
+import pytest
+import soundfile
+import torch
+from toy_model import EMOTIONS, write_experiment
+
+from speechbrain.inference.classifiers import EncoderClassifier
+from speechbrain.inference.enhancement import WaveformEnhancement
+from speechbrain_merit.inference import JointEnhancementClassifier
+from speechbrain_merit.inference.stock_adapters import (
+    EmotionEmbedding,
+    EmotionScores,
+)
+from speechbrain_merit.lobes import EnhanceThenClassify
+from speechbrain_merit.pretrained_folder import (
+    find_pretrained_folder,
+    load_model,
+)
+
+CPU = {"device": "cpu"}
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Lets every connection fail."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("The network was touched.")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experiment")
+    write_experiment(folder, "utterance")
+    return folder / "pretrained"
+
+
+@pytest.fixture
+def noisy():
+    generator = torch.Generator().manual_seed(1)
+    return 0.1 * torch.randn(2, 16000, generator=generator)
+
+
+def test_stock_classifier_agrees_with_ours(folder, noisy):
+    stock = EncoderClassifier.from_hparams(str(folder), run_opts=CPU)
+    ours = JointEnhancementClassifier.from_hparams(folder, run_opts=CPU)
+    lengths = torch.tensor([1.0, 0.6])
+    expected = ours.classify_batch(noisy, lengths)
+    found = stock.classify_batch(noisy, lengths)
+    for one, other in zip(found[:3], expected[:3], strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+    assert found[3] == expected[3]
+    embedding = stock.encode_batch(noisy, lengths)
+    assert embedding.shape == (2, 1, 16)
+    torch.testing.assert_close(embedding, ours.encode_batch(noisy, lengths))
+
+
+def test_stock_enhancement_agrees_with_ours(folder, noisy):
+    stock = WaveformEnhancement.from_hparams(str(folder), run_opts=CPU)
+    ours = JointEnhancementClassifier.from_hparams(folder, run_opts=CPU)
+    torch.testing.assert_close(
+        stock.enhance_batch(noisy),
+        ours.enhance_batch(noisy),
+        atol=1e-5,
+        rtol=0,
+    )
+
+
+def test_files_too(folder, noisy, tmp_path, monkeypatch):
+    # Stock SpeechBrain takes the folder of the file for a place to fetch from.
+    monkeypatch.chdir(tmp_path)
+    path = str(tmp_path / "noisy.wav")
+    soundfile.write(path, noisy.T.numpy(), 16000)
+    ours = JointEnhancementClassifier.from_hparams(folder, run_opts=CPU)
+    result = ours.process_file(path)
+    classifier = EncoderClassifier.from_hparams(str(folder), run_opts=CPU)
+    posteriors, _, _, labels = classifier.classify_file(path)
+    torch.testing.assert_close(
+        posteriors, result.log_posteriors, atol=1e-5, rtol=0
+    )
+    assert labels == result.labels
+    enhancer = WaveformEnhancement.from_hparams(str(folder), run_opts=CPU)
+    torch.testing.assert_close(
+        enhancer.enhance_file(path), result.enhanced[0], atol=1e-5, rtol=0
+    )
+
+
+def test_adapters_hold_no_weights_of_their_own(folder):
+    ours = JointEnhancementClassifier.from_hparams(folder, run_opts=CPU)
+    alone = sum(p.numel() for p in ours.mods.model.parameters())
+    # Parameters that modules share are listed once.
+    assert sum(p.numel() for p in ours.mods.parameters()) == alone
+
+
+def test_every_weight_is_the_trained_one(tmp_path):
+    expected = write_experiment(tmp_path).state_dict()
+    ours = JointEnhancementClassifier.from_hparams(tmp_path, run_opts=CPU)
+    for loaded in (ours.mods.model, load_model(tmp_path / "pretrained")):
+        found = loaded.state_dict()
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            assert torch.equal(found[name], value), name
+    assert ours.emotions == EMOTIONS
+
+
+@pytest.mark.parametrize(
+    ("task", "stock", "other"),
+    [
+        ("emotion", EncoderClassifier, WaveformEnhancement),
+        ("enhance", WaveformEnhancement, EncoderClassifier),
+    ],
+)
+def test_models_of_one_task(tmp_path, noisy, task, stock, other):
+    write_experiment(tmp_path, tasks=[task])
+    folder = str(tmp_path / "pretrained")
+    loaded = stock.from_hparams(folder, run_opts=CPU)
+    ours = JointEnhancementClassifier.from_hparams(folder, run_opts=CPU)
+    result = ours.process_batch(noisy)
+    if task == "emotion":
+        found, expected = loaded(noisy)[0], result.log_posteriors
+    else:
+        found, expected = loaded(noisy), result.enhanced
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    assert set(other.MODULES_NEEDED) - set(ours.mods)
+
+
+def test_an_experiment_stands_for_its_model(folder):
+    assert find_pretrained_folder(folder.parent) == str(folder)
+    assert find_pretrained_folder(folder) == str(folder)
+
+
+def test_a_cascade_has_embeddings_too(tmp_path, noisy):
+    enhancer = write_experiment(tmp_path / "first", tasks=["enhance"])
+    classifier = write_experiment(tmp_path / "second", tasks=["emotion"])
+    cascade = EnhanceThenClassify(enhancer, classifier).eval()
+    with torch.no_grad():
+        scores = EmotionScores(cascade)(EmotionEmbedding(cascade)(noisy))
+        expected = cascade(noisy).logits.log_softmax(dim=1)
+    torch.testing.assert_close(scores.squeeze(1), expected)
