@@ -1,0 +1,178 @@
+"""The original WavLM's configuration as Hugging Face's, and back.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+from transformers import WavLMConfig
+
+# Original name, Hugging Face's name.
+_SHAPES = {
+    "encoder_layers": "num_hidden_layers",
+    "encoder_embed_dim": "hidden_size",
+    "encoder_ffn_embed_dim": "intermediate_size",
+    "encoder_attention_heads": "num_attention_heads",
+    "conv_bias": "conv_bias",
+    "conv_pos": "num_conv_pos_embeddings",
+    "conv_pos_groups": "num_conv_pos_embedding_groups",
+    "num_buckets": "num_buckets",
+    "max_distance": "max_bucket_distance",
+}
+_DROPOUTS = {
+    "dropout": "hidden_dropout",
+    "attention_dropout": "attention_dropout",
+    "activation_dropout": "activation_dropout",
+    "dropout_input": "feat_proj_dropout",
+}
+# What the published system's encoder has, as WavLM-Large does.
+_FIXED = {
+    "extractor_mode": "layer_norm",
+    "layer_norm_first": True,
+    "activation_fn": "gelu",
+    "relative_position_embedding": True,
+    "gru_rel_pos": True,
+}
+_FIXED_HERE = {
+    "feat_extract_norm": "layer",
+    "do_stable_layer_norm": True,
+    "hidden_act": "gelu",
+}
+_CONVOLUTIONS = "conv_feature_layers"
+_MOST_LAYERS = 100  # so that no text can ask for endless lists
+
+
+def from_official_config(official: Mapping[str, Any]) -> WavLMConfig:
+    """Translates the configuration in `WavLM-Large.pt`.
+
+    Settings of masking and of dropout outside the encoder's layers say nothing
+    about what the encoder computes, and are passed over.
+
+    Arguments
+    ---------
+    official : Mapping
+        The original WavLM's `cfg`.
+
+    Returns
+    -------
+    WavLMConfig
+        Hugging Face's configuration of the same encoder.
+
+    Raises
+    ------
+    ValueError
+        If settings are missing, or are not as the published system has them.
+
+    Example
+    -------
+    >>> config = WavLMConfig(
+    ...     num_hidden_layers=24,
+    ...     feat_extract_norm="layer",
+    ...     do_stable_layer_norm=True,
+    ... )
+    >>> from_official_config(to_official_config(config)).num_hidden_layers
+    24
+    """
+    needed = [*_SHAPES, *_FIXED, _CONVOLUTIONS]
+    missing = [name for name in needed if name not in official]
+    if missing:
+        raise ValueError(
+            f"The encoder's configuration lacks {', '.join(missing)}."
+        )
+    for name, value in _FIXED.items():
+        if official[name] != value:
+            raise ValueError(
+                f"The encoder's configuration has {name} "
+                f"{official[name]!r}: the published system has {value!r}, and "
+                "only that can be imported."
+            )
+    sizes, kernels, strides = zip(
+        *_parse_convolutions(official[_CONVOLUTIONS]), strict=True
+    )
+    return WavLMConfig(
+        **{ours: official[name] for name, ours in _SHAPES.items()},
+        **{ours: official.get(name, 0.0) for name, ours in _DROPOUTS.items()},
+        **_FIXED_HERE,
+        conv_dim=list(sizes),
+        conv_kernel=list(kernels),
+        conv_stride=list(strides),
+    )
+
+
+def to_official_config(config: WavLMConfig) -> dict[str, Any]:
+    """Translates Hugging Face's configuration of a WavLM.
+
+    Arguments
+    ---------
+    config : WavLMConfig
+        Of an encoder built as WavLM-Large is.
+
+    Returns
+    -------
+    dict
+        The original WavLM's `cfg`.
+
+    Raises
+    ------
+    ValueError
+        If the encoder is built in another way.
+
+    Example
+    -------
+    >>> to_official_config(WavLMConfig(feat_extract_norm="group"))
+    Traceback (most recent call last):
+    ...
+    ValueError: The encoder has feat_extract_norm 'group': ...
+    """
+    for name, value in _FIXED_HERE.items():
+        if getattr(config, name) != value:
+            raise ValueError(
+                f"The encoder has {name} {getattr(config, name)!r}: the "
+                f"published code runs WavLM-Large's, which is {value!r}."
+            )
+    names = {**_SHAPES, **_DROPOUTS}
+    convolutions = zip(
+        config.conv_dim, config.conv_kernel, config.conv_stride, strict=True
+    )
+    return {
+        **_FIXED,
+        **{name: getattr(config, ours) for name, ours in names.items()},
+        # A text, as the original has it.
+        _CONVOLUTIONS: str(list(convolutions)),
+        # Not read in evaluation, but attributes of the original's class.
+        "normalize": True,
+        "feature_grad_mult": 1.0,
+        "encoder_layerdrop": 0.0,
+        "dropout_features": 0.0,
+    }
+
+
+def _parse_convolutions(text: str) -> list[tuple[int, int, int]]:
+    """Reads `[(512, 10, 5)] + [(512, 3, 2)] * 4` without running it."""
+    try:
+        layers = _evaluate(ast.parse(text, mode="eval").body)
+        for layer in layers:
+            if [type(number) for number in layer] != [int] * 3:
+                raise ValueError(f"{layer!r} is not three whole numbers")
+    except (RecursionError, SyntaxError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"The encoder's configuration has {_CONVOLUTIONS} {text!r}, which "
+            f"is no sum of lists of (size, kernel, stride): {error}."
+        ) from error
+    return layers
+
+
+def _evaluate(node: ast.expr) -> list:
+    """Evaluates literal lists, their sums and multiples."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        layers = _evaluate(node.left) + _evaluate(node.right)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        layers = _evaluate(node.left) * ast.literal_eval(node.right)
+    else:
+        layers = ast.literal_eval(node)
+    if not isinstance(layers, list) or not 1 <= len(layers) <= _MOST_LAYERS:
+        raise ValueError(f"not a list of 1 to {_MOST_LAYERS} layers")
+    return layers

@@ -1,0 +1,108 @@
+"""Reading `.pt` files of tensors, and nothing but tensors.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Reads a checkpoint of tensors, numbers, texts, lists and dictionaries.
+
+    The tensors stay in the file until they are used, so that a checkpoint of
+    any size takes no memory.
+
+    Arguments
+    ---------
+    path : str or Path
+        What `torch.save` wrote.
+
+    Returns
+    -------
+    dict
+        Its contents.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is damaged, or holds anything that would run code.
+
+    Example
+    -------
+    >>> path = Path(getfixture("tmpdir")) / "weights.pt"
+    >>> torch.save({"model": {"bias": torch.zeros(2)}}, path)
+    >>> read_checkpoint(path)
+    {'model': {'bias': tensor([0., 0.])}}
+    """
+    with Path(path).open("rb") as file:
+        # Files of torch before 1.6 cannot be mapped.
+        mappable = zipfile.is_zipfile(file)
+    try:
+        contents = torch.load(
+            path, map_location="cpu", weights_only=True, mmap=mappable
+        )
+    except Exception as error:
+        # Broken files raise errors of nearly every kind.
+        raise ValueError(
+            f"{path} is refused: it is damaged, or holds more than tensors "
+            f"and plain values. {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(contents, dict):
+        raise ValueError(
+            f"{path} holds a {type(contents).__name__}, not a dictionary."
+        )
+    return contents
+
+
+def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
+    """Reads the weights of one of the published files.
+
+    Arguments
+    ---------
+    path : str or Path
+        A checkpoint with the weights under `model`; the state of an optimizer
+        may lie beside them and is left alone.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        The weights by name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it cannot be read, or holds no weights.
+
+    Example
+    -------
+    >>> path = Path(getfixture("tmpdir")) / "weights.pt"
+    >>> torch.save({"state": {}}, path)
+    >>> read_state_dict(path)
+    Traceback (most recent call last):
+    ...
+    ValueError: ... holds no weights under 'model', but only 'state'...
+    """
+    contents = read_checkpoint(path)
+    weights = contents.get("model")
+    if not isinstance(weights, Mapping):
+        names = ", ".join(map(repr, contents)) or "nothing"
+        raise ValueError(
+            f"{path} holds no weights under 'model', but only {names}: is "
+            "this one of the published files?"
+        )
+    others = [k for k, v in weights.items() if not isinstance(v, torch.Tensor)]
+    if others:
+        raise ValueError(
+            f"{path} holds under 'model' what is no tensor: {others}."
+        )
+    return dict(weights)
