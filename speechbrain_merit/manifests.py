@@ -15,9 +15,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from speechbrain.dataio.dataio import load_data_json
+
 # start_s and duration_s cut the utterance out of its file; emotion may be
-# None for speech that trains the enhancement alone.
+# None for speech that trains the enhancement alone. Of one manifest, all items
+# may have more fields: noisy_wav, the same speech in noise, which is then used
+# as it is, and whatever else a corpus knows, such as gender.
 UTTERANCE_KEYS = ("wav", "start_s", "duration_s", "emotion", "speaker")
+# What is assumed where a manifest lacks the field.
+UTTERANCE_DEFAULTS = {"noisy_wav": None}
+# All items may have start_s too, where only a stretch of the file is meant.
 NOISE_KEYS = ("wav", "duration_s", "noise_type")
 
 UTTERANCE_SPLITS = ("train", "valid", "test")
@@ -30,6 +37,7 @@ def write_manifest(
     path: str | Path,
     entries: Mapping[str, Mapping[str, Any]],
     keys: tuple[str, ...],
+    may_be_empty: bool = False,
 ) -> None:
     """Writes a manifest whole or not at all.
 
@@ -41,11 +49,14 @@ def write_manifest(
         Fields of every item by identity.
     keys : tuple of str
         The fields that every item must have, e.g. `UTTERANCE_KEYS`.
+    may_be_empty : bool
+        Whether to write a manifest without items.
 
     Raises
     ------
     ValueError
-        If there is no item, or one whose fields are not exactly `keys`.
+        If there is no item where one is needed, or one whose fields are not
+        exactly `keys`.
 
     Example
     -------
@@ -58,7 +69,7 @@ def write_manifest(
     'rain'
     """
     path = Path(path)
-    if not entries:
+    if not entries and not may_be_empty:
         raise ValueError(f"{path} would be empty: there is no item for it.")
     for name, fields in entries.items():
         if set(fields) != set(keys):
@@ -105,6 +116,40 @@ def read_manifest(path: str | Path) -> dict[str, dict[str, Any]]:
             f"{path} does not exist: run the corpus's preparation first "
             "(train.py does it unless skip_prep is True)."
         ) from error
+
+
+def load_utterances(
+    path: str | Path, data_folder: str | Path
+) -> dict[str, dict[str, Any]]:
+    """Loads a manifest of utterances for SpeechBrain's datasets.
+
+    Arguments
+    ---------
+    path : str or Path
+        A manifest of utterances, or a plan of mixtures of them.
+    data_folder : str or Path
+        Replaces `{data_root}` in its paths.
+
+    Returns
+    -------
+    dict
+        Fields of every item by identity, with `UTTERANCE_DEFAULTS` for those
+        that it lacks.
+
+    Example
+    -------
+    >>> path = getfixture("tmpdir") / "train.json"
+    >>> entry = {"wav": "{data_root}/a.wav", "start_s": 0.0, "duration_s": 1.0}
+    >>> entry = {**entry, "emotion": "sad", "speaker": "s1"}
+    >>> write_manifest(path, {"a": entry}, UTTERANCE_KEYS)
+    >>> fields = load_utterances(path, "speech")["a"]
+    >>> fields["wav"], fields["noisy_wav"]
+    ('speech/a.wav', None)
+    """
+    items = load_data_json(path, {"data_root": data_folder})
+    return {
+        name: {**UTTERANCE_DEFAULTS, **fields} for name, fields in items.items()
+    }
 
 
 def manifest_paths(manifest_folder: str | Path) -> dict[str, Path]:

@@ -12,21 +12,22 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import json
 import re
 import time
 from pathlib import Path
 from typing import Any
 
-from esc10_prepare import audio_files, layout_error, read_esc10, read_sound
+from esc10_prepare import read_esc10
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_merit.manifests import (
-    NOISE_KEYS,
-    UTTERANCE_KEYS,
-    UTTERANCE_SPLITS,
-    manifest_paths,
-    write_manifest,
+from speechbrain_merit.manifests import UTTERANCE_SPLITS
+from speechbrain_merit.preparation import (
+    audio_files,
+    cyclic_split,
+    layout_error,
+    read_sound,
+    report_skipped,
+    write_manifests,
 )
 from speechbrain_merit.trimming import speech_bounds
 
@@ -116,7 +117,8 @@ def prepare_ravdess(
     FileNotFoundError: nowhere does not exist: ...
     """
     started_s = time.monotonic()
-    _check_fold(fold)
+    # Before anything is read: is there such a fold?
+    split_of_actor(ACTORS[0], fold)
     found, skipped = _find_speech(Path(data_folder))
     files = [path for path in found if _emotion_of(path) is not None]
     _check_actors(files, fold, data_folder)
@@ -143,8 +145,8 @@ def prepare_ravdess(
         stop_s = min(stop_s, duration_s)
         split = split_of_actor(_actor_of(path), fold)
         speech[split][path.stem] = _utterance(path, start_s, stop_s)
-    _report_skipped(skipped, Path(manifest_folder))
-    _write_manifests(speech, noise, manifest_folder)
+    report_skipped(skipped, manifest_folder)
+    write_manifests(speech, noise, manifest_folder)
     logger.info(
         f"Fold {fold} of {data_folder} prepared in {manifest_folder}, "
         f"{time.monotonic() - started_s:.1f} s."
@@ -181,16 +183,7 @@ def split_of_actor(actor: int, fold: int) -> str:
     >>> [split_of_actor(actor, fold=5) for actor in (24, 1, 5)]
     ['test', 'valid', 'train']
     """
-    _check_fold(fold)
-    tested_in = (actor - 1) // _ACTORS_PER_FOLD
-    if tested_in == fold:
-        return "test"
-    return "valid" if tested_in == (fold + 1) % FOLDS else "train"
-
-
-def _check_fold(fold: int) -> None:
-    if fold not in range(FOLDS):
-        raise ValueError(f"fold must be 0 to {FOLDS - 1}, not {fold}.")
+    return cyclic_split((actor - 1) // _ACTORS_PER_FOLD, fold, FOLDS)
 
 
 def _find_speech(data_folder: Path) -> tuple[list[Path], dict[str, str]]:
@@ -304,33 +297,3 @@ def _utterance(path: Path, start_s: float, stop_s: float) -> dict[str, Any]:
         "emotion": _emotion_of(path),
         "speaker": path.parent.name,
     }
-
-
-def _report_skipped(skipped: dict[str, str], manifest_folder: Path) -> None:
-    manifest_folder.mkdir(parents=True, exist_ok=True)
-    path = manifest_folder / "skipped.json"
-    text = json.dumps(skipped, indent=1, ensure_ascii=False, sort_keys=True)
-    path.write_text(text + "\n", encoding="utf-8")
-    if skipped:
-        reasons = "\n".join(skipped[wav] for wav in sorted(skipped))
-        logger.warning(
-            f"{len(skipped)} files were skipped, also listed in {path}:\n"
-            f"{reasons}"
-        )
-
-
-def _write_manifests(
-    speech: dict[str, dict[str, Any]],
-    noise: dict[str, dict[str, Any]],
-    manifest_folder: str | Path,
-) -> None:
-    entries = {**speech, **{f"noise_{name}": noise[name] for name in noise}}
-    empty = [name for name in entries if not entries[name]]
-    if empty:
-        raise ValueError(
-            f"No usable file is left for {', '.join(empty)}: replace the "
-            f"files listed in {Path(manifest_folder) / 'skipped.json'}."
-        )
-    for name, path in manifest_paths(manifest_folder).items():
-        keys = UTTERANCE_KEYS if name in UTTERANCE_SPLITS else NOISE_KEYS
-        write_manifest(path, entries[name], keys)

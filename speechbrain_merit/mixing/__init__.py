@@ -5,6 +5,7 @@ Authors
 """
 
 from .evaluation_plan import EvaluationMixer, plan_mixtures
+from .given_pair import read_pair
 from .mixture import Mixture, mix_at_snr
 from .noise_source import NoiseSource
 from .reverb import SeededAddReverb
@@ -20,5 +21,6 @@ __all__ = [
     "generator_for",
     "mix_at_snr",
     "plan_mixtures",
+    "read_pair",
     "seeded",
 ]

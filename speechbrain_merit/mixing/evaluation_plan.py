@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from speechbrain_merit.audio import read_mono
-from speechbrain_merit.manifests import read_manifest, write_manifest
+from speechbrain_merit.manifests import (
+    UTTERANCE_DEFAULTS,
+    UTTERANCE_KEYS,
+    read_manifest,
+    write_manifest,
+)
 
+from .given_pair import read_pair
 from .mixture import Mixture, mix_at_snr
 from .noise_source import NoiseCrop, NoiseSource
 from .seeding import generator_for
 
 MIXTURE_KEYS = (
     "utterance",
-    "wav",
-    "start_s",
-    "duration_s",
-    "emotion",
-    "speaker",
+    *UTTERANCE_KEYS,
+    *UTTERANCE_DEFAULTS,
     "condition",
     "noise",
     "noise_type",
@@ -29,6 +32,8 @@ MIXTURE_KEYS = (
     "snr_db",
 )
 CLEAN = "clean"
+# In the noise that the corpus itself gives.
+GIVEN = "given"
 
 
 def plan_mixtures(
@@ -42,13 +47,15 @@ def plan_mixtures(
     """Writes which noise, from where and how loud, goes with every utterance.
 
     Every utterance occurs once without noise and once for each SNR and
-    source. The draws depend on the seed, the utterance and the condition.
+    source; one that has a noisy version occurs with that instead. A source
+    without recordings makes no mixtures. The draws depend on the seed, the
+    utterance and the condition.
 
     Arguments
     ---------
     path : str or Path
-        Manifest to write, with `MIXTURE_KEYS`. The offset counts samples at
-        the sources' rate.
+        Manifest to write, with `MIXTURE_KEYS` and whatever more the
+        utterances have. The offset counts samples at the sources' rate.
     utterances : str or Path
         Manifest of the utterances.
     sources : Mapping
@@ -82,17 +89,25 @@ def plan_mixtures(
     ['a_clean', 'a_seen_-5dB', 'a_seen_5dB']
     """
     entries: dict[str, dict[str, Any]] = {}
+    keys = set(MIXTURE_KEYS)
+    sources = {name: source for name, source in sources.items() if len(source)}
     for utterance_id, fields in read_manifest(utterances).items():
         duration_s = min(fields["duration_s"], max_duration_s)
-        base = {**fields, "utterance": utterance_id, "duration_s": duration_s}
+        base = {**UTTERANCE_DEFAULTS, **fields, "utterance": utterance_id}
+        base["duration_s"] = duration_s
+        keys |= set(fields)
         name = f"{utterance_id}_{CLEAN}"
         entries[name] = {**base, **_condition(CLEAN)}
+        if base["noisy_wav"] is not None:
+            name = f"{utterance_id}_{GIVEN}"
+            entries[name] = {**base, **_condition(GIVEN)}
+            continue
         for condition, source in sources.items():
             for snr_db in snrs_db:
                 name = f"{utterance_id}_{condition}_{snr_db:g}dB"
                 drawn = _draw(source, duration_s, snr_db, (seed, name))
                 entries[name] = {**base, **_condition(condition, **drawn)}
-    write_manifest(path, entries, MIXTURE_KEYS)
+    write_manifest(path, entries, tuple(keys))
 
 
 def _condition(condition: str, **drawn: Any) -> dict[str, Any]:
@@ -143,6 +158,7 @@ class EvaluationMixer:
         noise: str | None,
         noise_offset: int | None,
         snr_db: float | None,
+        noisy_wav: str | None = None,
     ) -> Mixture:
         """Makes one mixture.
 
@@ -157,13 +173,15 @@ class EvaluationMixer:
         duration_s : float
             Duration of the utterance in seconds.
         condition : str
-            `clean`, or the name of a noise source.
+            `clean`, `given`, or the name of a noise source.
         noise : str or None
             Identity of the noise recording.
         noise_offset : int or None
             Its first sample.
         snr_db : float or None
             SNR in dB.
+        noisy_wav : str or None
+            File of the noisy version, for the condition `given`.
 
         Returns
         -------
@@ -176,8 +194,11 @@ class EvaluationMixer:
             If a file cannot be read or is silent; the message names the
             mixture.
         """
+        stretch = (self.sample_rate_hz, start_s, duration_s)
         try:
-            speech = read_mono(wav, self.sample_rate_hz, start_s, duration_s)
+            if condition == GIVEN:
+                return read_pair(wav, noisy_wav, *stretch)
+            speech = read_mono(wav, *stretch)
             if condition == CLEAN:
                 return Mixture(speech, speech, 0 * speech)
             source = self.sources[condition]

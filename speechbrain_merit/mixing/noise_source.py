@@ -80,6 +80,10 @@ class NoiseSource:
         self.max_draws = max_draws
         self._read = functools.lru_cache(maxsize=cache_size)(self._decode)
 
+    def __len__(self) -> int:
+        """Number of recordings."""
+        return len(self.noise_ids)
+
     def draw(
         self, num_samples: int, generator: torch.Generator
     ) -> tuple[NoiseCrop, torch.Tensor]:
@@ -100,8 +104,11 @@ class NoiseSource:
         Raises
         ------
         ValueError
-            If nothing but silence was found, or a recording cannot be read.
+            If nothing but silence was found, a recording cannot be read, or
+            there is none.
         """
+        if not len(self):
+            raise ValueError(f"{self.manifest} has no recordings.")
         for _ in range(self.max_draws):
             noise_id = self.noise_ids[_integer(len(self.noise_ids), generator)]
             available = len(self._read(noise_id))
@@ -134,6 +141,9 @@ class NoiseSource:
             Samples, `[time]`.
         """
         recording = self._read(crop.noise_id)
+        stop = crop.offset + num_samples
+        if stop <= len(recording):
+            return recording[crop.offset : stop].clone()
         index = torch.arange(crop.offset, crop.offset + num_samples)
         return recording[index % len(recording)]
 
@@ -153,10 +163,14 @@ class NoiseSource:
         return self.entries[noise_id]
 
     def _decode(self, noise_id: str) -> torch.Tensor:
-        path = self.entries[noise_id]["wav"].replace(
-            "{noise_root}", str(self.noise_folder)
+        fields = self.entries[noise_id]
+        path = fields["wav"].replace("{noise_root}", str(self.noise_folder))
+        return read_mono(
+            path,
+            self.sample_rate_hz,
+            fields.get("start_s", 0.0),
+            fields["duration_s"],
         )
-        return read_mono(path, self.sample_rate_hz)
 
     def __getstate__(self) -> dict[str, Any]:
         # Loader processes that are spawned need a picklable source.

@@ -9,6 +9,7 @@ import torch
 from speechbrain.augment.augmenter import Augmenter
 from speechbrain_merit.audio import read_mono
 
+from .given_pair import read_pair
 from .mixture import Mixture, mix_at_snr
 from .noise_source import NoiseSource
 from .seeding import generator_for, seeded
@@ -17,6 +18,7 @@ from .seeding import generator_for, seeded
 class TrainingMixer:
     """Reads an utterance, augments it and adds noise to it.
 
+    An utterance that has a noisy version is not mixed but taken with that.
     The result is a function of the seed, the epoch and the utterance, for any
     number of loader processes.
 
@@ -38,7 +40,7 @@ class TrainingMixer:
         Longer utterances are cut at their end.
     speech_augmentation : Augmenter, optional
         Changes the speech before noise is added, e.g. speed or reverberation;
-        the target changes with it.
+        the target changes with it, and so does a noisy version that is given.
     mixture_augmentation : Augmenter, optional
         Changes the mixture alone, e.g. dropped bands or chunks, and must keep
         its length; the target stays whole.
@@ -92,7 +94,12 @@ class TrainingMixer:
         self._epoch[0] = epoch
 
     def __call__(
-        self, utterance_id: str, wav: str, start_s: float, duration_s: float
+        self,
+        utterance_id: str,
+        wav: str,
+        start_s: float,
+        duration_s: float,
+        noisy_wav: str | None = None,
     ) -> Mixture:
         """Makes the mixture of an utterance for the current epoch.
 
@@ -106,6 +113,8 @@ class TrainingMixer:
             Its start in the file, in seconds.
         duration_s : float
             Its duration in seconds.
+        noisy_wav : str or None
+            File of its noisy version, if there is one.
 
         Returns
         -------
@@ -119,26 +128,41 @@ class TrainingMixer:
             the utterance.
         """
         purpose = (self.seed, int(self._epoch), utterance_id)
-        duration_s = min(duration_s, self.max_duration_s)
+        stretch = (start_s, min(duration_s, self.max_duration_s))
         try:
-            speech = read_mono(wav, self.sample_rate_hz, start_s, duration_s)
-            speech = _augment(
-                self.speech_augmentation, speech, ("speech", *purpose)
+            signals = self._read(wav, noisy_wav, stretch)
+            signals = _augment(
+                self.speech_augmentation, signals, ("speech", *purpose)
             )
-            mixture = self._add_noise(speech, generator_for("mix", *purpose))
+            mixture = self._add_noise(signals, generator_for("mix", *purpose))
         except ValueError as error:
             raise ValueError(f"Utterance {utterance_id}: {error}") from error
         mixture.noisy = _augment(
-            self.mixture_augmentation, mixture.noisy, ("mixture", *purpose)
-        )
+            self.mixture_augmentation,
+            mixture.noisy.unsqueeze(0),
+            ("mixture", *purpose),
+        ).squeeze(0)
         return mixture
 
+    def _read(
+        self, wav: str, noisy_wav: str | None, stretch: tuple[float, float]
+    ) -> torch.Tensor:
+        """Speech and, where it is given, its noisy version, `[1 or 2, time]`."""
+        if noisy_wav is None:
+            speech = read_mono(wav, self.sample_rate_hz, *stretch)
+            return speech.unsqueeze(0)
+        pair = read_pair(wav, noisy_wav, self.sample_rate_hz, *stretch)
+        return torch.stack([pair.speech, pair.noisy])
+
     def _add_noise(
-        self, speech: torch.Tensor, generator: torch.Generator
+        self, signals: torch.Tensor, generator: torch.Generator
     ) -> Mixture:
+        speech = signals[0]
         clean, position = torch.rand(2, generator=generator).tolist()
         if clean < self.clean_probability:
             return Mixture(speech, speech, torch.zeros_like(speech))
+        if len(signals) == 2:
+            return Mixture(signals[1], speech, signals[1] - speech)
         _, noise = self.noises.draw(len(speech), generator)
         width = self.snr_high_db - self.snr_low_db
         return mix_at_snr(speech, noise, self.snr_low_db + position * width)
@@ -146,11 +170,11 @@ class TrainingMixer:
 
 def _augment(
     augmentation: Augmenter | None,
-    waveform: torch.Tensor,
+    waveforms: torch.Tensor,
     purpose: tuple[int | str, ...],
 ) -> torch.Tensor:
     if augmentation is None:
-        return waveform
+        return waveforms
     with seeded(*purpose):
-        augmented, _ = augmentation(waveform.unsqueeze(0), torch.ones(1))
-    return augmented.squeeze(0)
+        augmented, _ = augmentation(waveforms, torch.ones(len(waveforms)))
+    return augmented

@@ -18,7 +18,8 @@ from speechbrain_merit.corpora import find_corpora
 
 def preparation(recipe: Path) -> str:
     """File name of a corpus's preparation script."""
-    return f"{recipe.parent.name.lower()}_prepare.py"
+    corpus = recipe.parent.name.lower().replace("-", "_")
+    return f"{corpus}_prepare.py"
 
 
 @pytest.fixture

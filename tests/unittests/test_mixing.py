@@ -332,3 +332,98 @@ def test_impossible_options_are_refused(corpus):
         training_mixer(source, snr_low_db=3, snr_high_db=2)
     with pytest.raises(ValueError, match="clean_probability is 1.5"):
         training_mixer(source, clean_probability=1.5)
+
+
+# Pairs that are given
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Clean and noisy speech of one second, and empty noise manifests."""
+    generator = np.random.default_rng(3)
+    speech = 0.1 * generator.standard_normal(RATE)
+    noise = 0.05 * generator.standard_normal(RATE)
+    files = {"clean": speech, "noisy": speech + noise}
+    for name, samples in files.items():
+        soundfile.write(tmp_path / f"{name}.wav", samples, RATE, "FLOAT")
+    write_manifest(tmp_path / "empty.json", {}, NOISE_KEYS, may_be_empty=True)
+    source = NoiseSource(tmp_path / "empty.json", "nowhere", RATE)
+    paths = [str(tmp_path / f"{name}.wav") for name in files]
+    return source, *paths, torch.tensor(noise).float()
+
+
+def test_a_given_pair_is_taken_as_it_is(pair):
+    source, clean, noisy, noise = pair
+    mixer = training_mixer(source, max_duration_s=0.75)
+    mixture = mixer("a", clean, 0.25, 0.75, noisy)
+    assert len(mixture.noisy) == 12000
+    torch.testing.assert_close(mixture.noise, noise[4000:], atol=1e-6, rtol=0)
+    difference = mixture.noisy - mixture.noise - mixture.speech
+    assert difference.abs().max() < 1e-6
+    alone = training_mixer(source, clean_probability=1.0)
+    mixture = alone("a", clean, 0.0, 1.0, noisy)
+    assert torch.equal(mixture.noisy, mixture.speech)
+    with pytest.raises(ValueError, match="Utterance a: .* has no recordings"):
+        mixer("a", clean, 0.0, 1.0)
+
+
+def test_augmentation_keeps_a_given_pair_aligned(pair):
+    source, clean, noisy, noise = pair
+    speed = Augmenter(
+        augmentations=[SpeedPerturb(RATE, [80])],
+        min_augmentations=1,
+        max_augmentations=1,
+    )
+    mixer = training_mixer(source, speech_augmentation=speed)
+    mixture = mixer("a", clean, 0.0, 1.0, noisy)
+    assert len(mixture.noisy) == RATE / 0.8
+    expected = SpeedPerturb(RATE, [80])(noise.unsqueeze(0)).squeeze(0)
+    torch.testing.assert_close(mixture.noise, expected, atol=1e-5, rtol=0)
+
+
+def test_pairs_of_two_lengths_are_refused(pair, tmp_path):
+    source, clean, _, _ = pair
+    longer = str(tmp_path / "longer.wav")
+    soundfile.write(longer, np.ones(RATE + 1), RATE)
+    with pytest.raises(ValueError, match="16000 samples and .*longer.* 16001"):
+        training_mixer(source)("a", clean, 0.0, 2.0, longer)
+
+
+def test_a_plan_tests_given_pairs(pair, tmp_path):
+    source, clean, noisy, noise = pair
+    fields = {"wav": clean, "start_s": 0.0, "duration_s": 1.0}
+    fields.update(emotion=None, speaker="p232", noisy_wav=noisy, accent="x")
+    keys = (*UTTERANCE_KEYS, "noisy_wav", "accent")
+    write_manifest(tmp_path / "test.json", {"a": fields}, keys)
+    plan_mixtures(
+        tmp_path / "plan.json",
+        tmp_path / "test.json",
+        {"seen": source},
+        [-5],
+        1,
+        12.0,
+    )
+    plan = read_manifest(tmp_path / "plan.json")
+    assert list(plan) == ["a_clean", "a_given"]
+    assert plan["a_given"]["accent"] == "x"
+    given = plan["a_given"]
+    assert (given["condition"], given["snr_db"]) == ("given", None)
+    mixture = EvaluationMixer({}, RATE)(
+        "a_given", clean, 0.0, 1.0, "given", None, None, None, noisy
+    )
+    torch.testing.assert_close(mixture.noise, noise, atol=1e-6, rtol=0)
+
+
+def test_only_the_stretch_of_a_recording_is_heard(tmp_path):
+    ramp = np.linspace(0.0, 0.9, 2 * RATE)
+    soundfile.write(tmp_path / "ramp.wav", ramp, RATE, "FLOAT")
+    fields = {"wav": "{noise_root}/ramp.wav", "duration_s": 0.5}
+    fields.update(noise_type="ramp", start_s=1.0)
+    write_manifest(
+        tmp_path / "noise.json", {"r": fields}, (*NOISE_KEYS, "start_s")
+    )
+    source = NoiseSource(tmp_path / "noise.json", str(tmp_path), RATE)
+    generator = torch.Generator().manual_seed(0)
+    crops = [source.draw(1000, generator)[1] for _ in range(20)]
+    assert min(crop.min() for crop in crops) >= ramp[RATE] - 1e-6
+    assert max(crop.max() for crop in crops) <= ramp[RATE + RATE // 2]

@@ -1,0 +1,1 @@
+../meld_prepare.py

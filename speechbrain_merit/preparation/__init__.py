@@ -1,0 +1,33 @@
+"""What the preparation scripts of all corpora share.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+from .corpus import Utterance, cyclic_split, prepare_corpus, select_utterances
+from .durations import measure_durations
+from .files import audio_files, find_audio, layout_error, read_sound
+from .noise import prepare_noise
+from .noise_layouts import KINDS, Recording
+from .output import manifest_path, report_skipped, write_manifests
+from .tables import number_or_none, read_table
+
+__all__ = [
+    "KINDS",
+    "Recording",
+    "Utterance",
+    "audio_files",
+    "cyclic_split",
+    "find_audio",
+    "layout_error",
+    "manifest_path",
+    "measure_durations",
+    "number_or_none",
+    "prepare_corpus",
+    "prepare_noise",
+    "read_sound",
+    "read_table",
+    "report_skipped",
+    "select_utterances",
+    "write_manifests",
+]

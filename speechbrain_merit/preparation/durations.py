@@ -1,0 +1,128 @@
+"""Durations of many files, from their headers, in parallel and remembered.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from speechbrain.dataio import audio_io
+from speechbrain.utils.parallel import parallel_map
+
+from .files import read_sound
+
+# What a thread takes at a time, and what a kill may cost.
+_CHUNK_SIZE = 64
+# A path, its size and time of change, whether it was decoded: what an entry
+# of the cache holds for.
+_Stamp = tuple[str, int, int, bool]
+
+
+def measure_durations(
+    folder: str | Path,
+    paths: Sequence[str],
+    cache_file: str | Path,
+    num_jobs: int = 8,
+    decode: bool = False,
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Measures files by reading their headers, unless it has done so before.
+
+    The cache file grows while files are measured, a JSON list per line, so
+    that a run that was killed goes on where it was. A file that has changed
+    in size or time is measured again.
+
+    Arguments
+    ---------
+    folder : str or Path
+        Folder of the files.
+    paths : sequence of str
+        Paths relative to it; absolute ones stay as they are.
+    cache_file : str or Path
+        What was measured before; made where needed, with its folder.
+    num_jobs : int
+        Threads; more than processors pay where the disk is far away.
+    decode : bool
+        Whether to decode every file to its end, which finds damage and
+        digital silence, and takes much longer.
+
+    Returns
+    -------
+    dict
+        Duration in seconds by path.
+    dict
+        Reason by path for every file that has none.
+
+    Example
+    -------
+    >>> import torch
+    >>> folder = Path(getfixture("tmpdir"))
+    >>> audio_io.save(folder / "a.wav", torch.ones(1, 8000), 16000)
+    >>> measure_durations(folder, ["a.wav", "b.wav"], folder / "cache.jsonl")
+    ({'a.wav': 0.5}, {'b.wav': '...b.wav is missing.'})
+    """
+    cache_file = Path(cache_file)
+    known = _read_cache(cache_file)
+    cache_file.parent.mkdir(parents=True, exist_ok=True)
+    measure = functools.partial(_measure, Path(folder), decode, known)
+    durations, faults = {}, {}
+    with (
+        cache_file.open("a", encoding="utf-8") as stream,
+        ThreadPoolExecutor(num_jobs) as executor,
+    ):
+        outcomes = parallel_map(
+            measure,
+            paths,
+            chunk_size=_CHUNK_SIZE,
+            executor=executor,
+            progress_bar=False,
+        )
+        for path, (stamp, outcome) in zip(paths, outcomes, strict=True):
+            if isinstance(outcome, str):
+                faults[path] = outcome
+                continue
+            durations[path] = outcome
+            if stamp not in known:
+                stream.write(json.dumps([*stamp, outcome]) + "\n")
+    return durations, faults
+
+
+def _read_cache(cache_file: Path) -> dict[_Stamp, float]:
+    if not cache_file.is_file():
+        return {}
+    known = {}
+    text = cache_file.read_text(encoding="utf-8")
+    # What follows the last line break was cut off by a kill.
+    whole, _, rest = text.rpartition("\n")
+    if rest:
+        cache_file.write_text(whole + "\n" if whole else "", encoding="utf-8")
+    for line in whole.splitlines():
+        *stamp, duration_s = json.loads(line)
+        known[tuple(stamp)] = duration_s
+    return known
+
+
+def _measure(
+    folder: Path, decode: bool, known: Mapping[_Stamp, float], path: str
+) -> tuple[Any, float | str]:
+    """Gives a file's stamp and its duration, or the reason for none."""
+    file = folder / path
+    try:
+        status = file.stat()
+    except OSError:
+        return None, f"{file} is missing."
+    stamp = (path, status.st_size, status.st_mtime_ns, decode)
+    if stamp in known:
+        return stamp, known[stamp]
+    try:
+        if decode:
+            _, duration_s = read_sound(file)
+        else:
+            duration_s = audio_io.info(str(file)).duration
+    except (RuntimeError, ValueError) as error:
+        return stamp, str(error)
+    return stamp, round(duration_s, 6)
