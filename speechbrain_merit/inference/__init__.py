@@ -4,7 +4,13 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from .chunking import EmotionSegment
 from .joint import JointEnhancementClassifier, ProcessedSpeech
+from .stream import SpeechStream
+from .timeline import EmotionSegment
 
-__all__ = ["EmotionSegment", "JointEnhancementClassifier", "ProcessedSpeech"]
+__all__ = [
+    "EmotionSegment",
+    "JointEnhancementClassifier",
+    "ProcessedSpeech",
+    "SpeechStream",
+]

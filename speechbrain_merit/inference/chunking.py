@@ -1,11 +1,11 @@
-"""Speech of any length in overlapping chunks, and one result out of theirs.
+"""Speech of any length in overlapping chunks, and one signal out of theirs.
 
 Authors
  * The speechbrain-merit developers 2026
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -35,30 +35,7 @@ class Chunk(NamedTuple):
         return self.start + len(self.samples)
 
 
-class EmotionSegment(NamedTuple):
-    """What is heard in a stretch of speech.
-
-    Arguments
-    ---------
-    start_s : float
-        Its beginning, in seconds from that of the file.
-    end_s : float
-        Its end, in seconds.
-    posteriors : dict
-        Probability of every emotion by its name.
-    """
-
-    start_s: float
-    end_s: float
-    posteriors: dict[str, float]
-
-
-def split_into_chunks(
-    blocks: Iterable[torch.Tensor],
-    chunk_size: int,
-    overlap: int,
-    grid: int = 1,
-) -> Iterator[Chunk]:
+class ChunkSplitter:
     """Cuts a signal that comes in blocks into chunks that overlap.
 
     No chunk is shorter than `chunk_size` unless the signal is: the last one
@@ -68,8 +45,6 @@ def split_into_chunks(
 
     Arguments
     ---------
-    blocks : iterable of torch.Tensor
-        Consecutive samples, `[time]` each, of any lengths.
     chunk_size : int
         Samples in a chunk, a multiple of the grid.
     overlap : int
@@ -78,6 +53,88 @@ def split_into_chunks(
     grid : int
         Every chunk starts at a multiple of it: with the distance between a
         model's frames, the frames of all chunks fall together.
+
+    Raises
+    ------
+    ValueError
+        If the sizes do not go together.
+
+    Example
+    -------
+    >>> splitter = ChunkSplitter(10, 4)
+    >>> [(c.start, c.end) for c in splitter.push(torch.arange(18.0))]
+    [(0, 10), (6, 16)]
+    >>> [(c.start, c.end) for c in splitter.flush()]
+    [(8, 18)]
+    """
+
+    def __init__(self, chunk_size: int, overlap: int, grid: int = 1) -> None:
+        _check_sizes(chunk_size, overlap, grid)
+        self.chunk_size = chunk_size
+        self.overlap = overlap
+        self.grid = grid
+        self._buffer = torch.zeros(0)
+        self._start = 0
+        self._step = 0
+
+    def push(self, block: torch.Tensor) -> list[Chunk]:
+        """Takes the next block.
+
+        Arguments
+        ---------
+        block : torch.Tensor
+            Samples, `[time]`, as many as there are.
+
+        Returns
+        -------
+        list of Chunk
+            Those that are complete and not the last one.
+        """
+        chunks = []
+        self._buffer = torch.cat([self._buffer, block])
+        # With a step of the grid to spare, there is more than this chunk and
+        # the last one is another.
+        while len(self._buffer) >= self._step + self.chunk_size + self.grid:
+            # This chunk's samples stay: the last one may begin among them.
+            self._buffer = self._buffer[self._step :]
+            self._start += self._step
+            chunks.append(Chunk(self._start, self._buffer[: self.chunk_size]))
+            self._step = self.chunk_size - self.overlap
+        return chunks
+
+    def flush(self) -> list[Chunk]:
+        """Ends the signal.
+
+        Returns
+        -------
+        list of Chunk
+            The last one; none for a signal without samples.
+        """
+        surplus = max(len(self._buffer) - self.chunk_size, 0)
+        last = surplus // self.grid * self.grid
+        if len(self._buffer) == 0:
+            return []
+        return [Chunk(self._start + last, self._buffer[last:])]
+
+
+def split_into_chunks(
+    blocks: Iterable[torch.Tensor],
+    chunk_size: int,
+    overlap: int,
+    grid: int = 1,
+) -> Iterator[Chunk]:
+    """Cuts a whole signal as `ChunkSplitter` does.
+
+    Arguments
+    ---------
+    blocks : iterable of torch.Tensor
+        Consecutive samples, `[time]` each, of any lengths.
+    chunk_size : int
+        As for `ChunkSplitter`.
+    overlap : int
+        As for `ChunkSplitter`.
+    grid : int
+        As for `ChunkSplitter`.
 
     Yields
     ------
@@ -95,21 +152,10 @@ def split_into_chunks(
     >>> [(c.start, c.end) for c in split_into_chunks(blocks, 10, 4)]
     [(0, 10), (6, 16), (12, 22), (13, 23)]
     """
-    _check_sizes(chunk_size, overlap, grid)
-    start, step = 0, 0
-    buffer = torch.zeros(0)
+    splitter = ChunkSplitter(chunk_size, overlap, grid)
     for block in blocks:
-        buffer = torch.cat([buffer, block])
-        # With a step of the grid to spare, there is more than this chunk and
-        # the last one is another.
-        while len(buffer) >= step + chunk_size + grid:
-            # This chunk's samples stay: the last one may begin among them.
-            buffer, start = buffer[step:], start + step
-            yield Chunk(start, buffer[:chunk_size])
-            step = chunk_size - overlap
-    if len(buffer):
-        last = max(len(buffer) - chunk_size, 0) // grid * grid
-        yield Chunk(start + last, buffer[last:])
+        yield from splitter.push(block)
+    yield from splitter.flush()
 
 
 def _check_sizes(chunk_size: int, overlap: int, grid: int) -> None:
@@ -126,12 +172,71 @@ def _check_sizes(chunk_size: int, overlap: int, grid: int) -> None:
         )
 
 
-def cross_fade(chunks: Iterable[Chunk], overlap: int) -> Iterator[torch.Tensor]:
+class CrossFade:
     r"""Joins processed chunks into one signal.
 
     From a chunk to the next, the weights follow `\sin^2` and `\cos^2`, whose
     sum is one: where both agree, nothing is changed. The fade takes the last
     `overlap` samples of the earlier chunk.
+
+    Arguments
+    ---------
+    overlap : int
+        As for `ChunkSplitter`.
+
+    Example
+    -------
+    >>> fade = CrossFade(4)
+    >>> fade.push(Chunk(0, torch.ones(10)))
+    tensor([1., 1., 1., 1., 1., 1.])
+    >>> fade.flush()
+    tensor([1., 1., 1., 1.])
+    """
+
+    def __init__(self, overlap: int) -> None:
+        self.overlap = overlap
+        phase = (torch.arange(overlap) + 0.5) / max(overlap, 1) * math.pi / 2
+        self._rising = phase.sin().square()
+        self._tail: torch.Tensor | None = None
+        self._end = 0
+
+    def push(self, chunk: Chunk) -> torch.Tensor:
+        """Takes the next chunk.
+
+        Arguments
+        ---------
+        chunk : Chunk
+            As `ChunkSplitter` cut it, processed.
+
+        Returns
+        -------
+        torch.Tensor
+            The samples that no later chunk has a part in, `[time]`.
+        """
+        samples = chunk.samples
+        if self._tail is not None:
+            begin = self._end - self.overlap - chunk.start
+            samples = samples[begin:].clone()
+            samples[: self.overlap] *= self._rising
+            samples[: self.overlap] += self._tail * (1 - self._rising)
+        final = max(len(samples) - self.overlap, 0)
+        # A copy: a part of the chunk would keep all of it in memory.
+        self._tail, self._end = samples[final:].clone(), chunk.end
+        return samples[:final]
+
+    def flush(self) -> torch.Tensor:
+        """Ends the signal.
+
+        Returns
+        -------
+        torch.Tensor
+            Its last samples, `[time]`.
+        """
+        return torch.zeros(0) if self._tail is None else self._tail
+
+
+def cross_fade(chunks: Iterable[Chunk], overlap: int) -> Iterator[torch.Tensor]:
+    """Joins the chunks of a whole signal as `CrossFade` does.
 
     Arguments
     ---------
@@ -152,114 +257,7 @@ def cross_fade(chunks: Iterable[Chunk], overlap: int) -> Iterator[torch.Tensor]:
     >>> torch.allclose(torch.cat(list(cross_fade(chunks, 4))), signal)
     True
     """
-    phase = (torch.arange(overlap) + 0.5) / max(overlap, 1) * math.pi / 2
-    rising = phase.sin().square()
-    pending, end = None, 0
+    fade = CrossFade(overlap)
     for chunk in chunks:
-        samples = chunk.samples
-        if pending is not None:
-            seam = len(pending) - overlap
-            yield pending[:seam]
-            samples = samples[end - overlap - chunk.start :].clone()
-            samples[:overlap] *= rising
-            samples[:overlap] += pending[seam:] * (1 - rising)
-        pending, end = samples, chunk.end
-    if pending is not None:
-        yield pending
-
-
-class EmotionTimeline:
-    """Collects what is heard in every chunk.
-
-    Of two chunks that overlap, each counts up to the middle of the fade
-    between them: the segments cover the signal once and without gaps. A
-    segment's posteriors come from its whole chunk, so the overlap included.
-
-    Arguments
-    ---------
-    emotions : sequence of str
-        Names of the classes in the order of the posteriors.
-    sample_rate_hz : int
-        Sample rate of the chunks.
-    overlap : int
-        As for `split_into_chunks`.
-
-    Example
-    -------
-    >>> timeline = EmotionTimeline(["angry", "sad"], 10, overlap=4)
-    >>> timeline.append(0, 10, torch.tensor([0.9, 0.1]).log())
-    >>> timeline.append(6, 16, torch.tensor([0.1, 0.9]).log())
-    >>> [(s.start_s, s.end_s) for s in timeline.segments()]
-    [(0.0, 0.8), (0.8, 1.6)]
-    >>> timeline.log_posteriors().exp()
-    tensor([0.5000, 0.5000])
-    """
-
-    def __init__(
-        self, emotions: Sequence[str], sample_rate_hz: int, overlap: int
-    ) -> None:
-        self.emotions = list(emotions)
-        self.sample_rate_hz = sample_rate_hz
-        self.overlap = overlap
-        self._bounds = [0.0]
-        # Plain numbers: a tensor that stays in memory after every chunk keeps
-        # the large ones around it from being returned to the system.
-        self._log_posteriors: list[list[float]] = []
-
-    def append(
-        self, start: int, end: int, log_posteriors: torch.Tensor
-    ) -> None:
-        """Takes the next chunk's posteriors.
-
-        Arguments
-        ---------
-        start : int
-            Position of the chunk's first sample.
-        end : int
-            Position after its last sample.
-        log_posteriors : torch.Tensor
-            Logarithm of every emotion's probability, `[class]`.
-        """
-        if self._log_posteriors:
-            # The previous chunk's end is the fade's end.
-            self._bounds[-1] -= self.overlap / 2
-        else:
-            self._bounds[0] = float(start)
-        self._bounds.append(float(end))
-        self._log_posteriors.append(log_posteriors.tolist())
-
-    def segments(self) -> list[EmotionSegment]:
-        """Gives what was heard, in order.
-
-        Returns
-        -------
-        list of EmotionSegment
-            One for every chunk.
-        """
-        times = [bound / self.sample_rate_hz for bound in self._bounds]
-        return [
-            EmotionSegment(
-                start_s,
-                end_s,
-                dict(zip(self.emotions, map(math.exp, row), strict=True)),
-            )
-            for start_s, end_s, row in zip(
-                times[:-1], times[1:], self._log_posteriors, strict=True
-            )
-        ]
-
-    def log_posteriors(self) -> torch.Tensor:
-        """Gives one judgement of the whole signal.
-
-        Returns
-        -------
-        torch.Tensor
-            Mean of the segments' log-posteriors weighted by the segments'
-            durations, and normalised so that the probabilities sum to one,
-            `[class]`.
-        """
-        bounds = torch.tensor(self._bounds, dtype=torch.float64)
-        durations = bounds.diff()
-        weights = (durations / durations.sum()).float()
-        mean = weights @ torch.tensor(self._log_posteriors)
-        return mean.log_softmax(dim=0)
+        yield fade.push(chunk)
+    yield fade.flush()

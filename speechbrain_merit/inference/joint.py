@@ -5,29 +5,33 @@ Authors
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import soundfile
 import torch
 
+from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.inference.interfaces import Pretrained
-from speechbrain_merit.audio import read_mono, read_mono_blocks, resample_blocks
+from speechbrain.utils.data_utils import batch_pad_right
+from speechbrain.utils.fetching import fetch
+from speechbrain.utils.run_opts import RunOptions
+from speechbrain_merit.audio import read_mono_blocks
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
+from speechbrain_merit.plain.folder import (
+    DESCRIPTION,
+    WEIGHTS,
+    load_plain,
+    read_plain_folder,
+)
 from speechbrain_merit.pretrained_folder import find_pretrained_folder
 
-from .chunking import (
-    CHUNK_S,
-    OVERLAP_S,
-    Chunk,
-    EmotionSegment,
-    EmotionTimeline,
-    cross_fade,
-    split_into_chunks,
-)
-from .output_files import check_format, take, write_blocks
+from .chunking import CHUNK_S, OVERLAP_S
+from .devices import with_device_name
+from .output_files import at_rate_of, check_output, use_blocks
 from .stock_adapters import EmotionEmbedding
+from .stream import STREAM_CHUNK_S, STREAM_OVERLAP_S, SpeechStream
+from .timeline import EmotionSegment, EmotionTimeline
 
 
 @dataclasses.dataclass
@@ -58,13 +62,41 @@ class ProcessedSpeech:
 class JointEnhancementClassifier(Pretrained):
     """Enhances speech and names its emotion, from one pass of the encoder.
 
-    Made by `from_hparams(source)`. Arguments are those of SpeechBrain's
-    `Pretrained`. As everywhere in SpeechBrain, loading a source runs what its
-    hyperparams.yaml says: load only sources that you trust.
+    Made by `from_hparams(source)`. As everywhere in SpeechBrain, that runs what
+    the source's hyperparams.yaml says: load only sources that you trust, and
+    others by `from_plain(source)`.
+
+    Arguments
+    ---------
+    modules : Mapping, optional
+        As for SpeechBrain's `Pretrained`.
+    hparams : Mapping, optional
+        As for SpeechBrain's `Pretrained`.
+    run_opts : RunOptions or Mapping, optional
+        As for SpeechBrain's `Pretrained`; the device may be a `torch.device`
+        too, or a name as `cpu`, `cuda`, `cuda:1` or `mps`.
+    freeze_params : bool
+        As for SpeechBrain's `Pretrained`.
+
+    Raises
+    ------
+    ValueError
+        If the device is not there, or something is missing in the source.
     """
 
     MODULES_NEEDED = ["model"]
     HPARAMS_NEEDED = ["label_encoder", "sample_rate_hz"]
+
+    def __init__(
+        self,
+        modules: Mapping[str, torch.nn.Module] | None = None,
+        hparams: Mapping[str, Any] | None = None,
+        run_opts: RunOptions | Mapping[str, Any] | None = None,
+        freeze_params: bool = True,
+    ) -> None:
+        super().__init__(
+            modules, hparams, with_device_name(run_opts), freeze_params
+        )
 
     @classmethod
     def from_hparams(
@@ -85,7 +117,7 @@ class JointEnhancementClassifier(Pretrained):
             Its file of hyperparameters.
         **kwargs : Any
             As for SpeechBrain's `Pretrained.from_hparams`, e.g.
-            `run_opts={"device": "cuda:0"}`.
+            `run_opts={"device": "cuda:1"}`.
 
         Returns
         -------
@@ -94,6 +126,56 @@ class JointEnhancementClassifier(Pretrained):
         """
         source = find_pretrained_folder(source)
         return super().from_hparams(source, hparams_file, **kwargs)
+
+    @classmethod
+    def from_plain(
+        cls,
+        source: str | Path,
+        savedir: str | Path | None = None,
+        **kwargs: Any,
+    ) -> "JointEnhancementClassifier":
+        """Loads a trained model from plain data: runs nothing of the source.
+
+        Only two files are read, model.json and model.safetensors, and neither
+        can hold code. Use it for a model whose source you cannot trust.
+
+        Arguments
+        ---------
+        source : str or Path
+            A folder that `speechbrain-merit export` made, or the hub's name
+            of such a model.
+        savedir : str or Path, optional
+            Where to link what came from the hub.
+        **kwargs : Any
+            As for the class, e.g. `run_opts={"device": "cuda:1"}`.
+
+        Returns
+        -------
+        JointEnhancementClassifier
+            Ready to use.
+
+        Raises
+        ------
+        FileNotFoundError
+            If a folder does not have the two files.
+        ValueError
+            If they are not what they should be, or a tensor is missing.
+        """
+        if Path(source).is_dir():
+            plain = read_plain_folder(find_pretrained_folder(source))
+        else:
+            files = (
+                fetch(name, str(source), savedir)
+                for name in (DESCRIPTION, WEIGHTS)
+            )
+            plain = load_plain(*files)
+        label_encoder = CategoricalEncoder()
+        label_encoder.update_from_iterable(plain.emotions)
+        hparams = {
+            "label_encoder": label_encoder,
+            "sample_rate_hz": plain.sample_rate_hz,
+        }
+        return cls({"model": plain.model}, hparams, **kwargs)
 
     def process_batch(
         self,
@@ -333,72 +415,158 @@ class JointEnhancementClassifier(Pretrained):
             not overlap by so much, or a task is asked for that the model
             does not have.
         """
-        tasks = self.mods.model.tasks if tasks is None else tuple(tasks)
+        tasks = self._checked_tasks(tasks)
         if output_filename is not None:
-            _check_output(output_filename, tasks)
+            check_output(output_filename, tasks)
+        stream = self.stream(chunk_s, overlap_s, tasks)
         rate_hz = self.hparams.sample_rate_hz
-        chunk_size, overlap = self._on_grid(chunk_s), self._on_grid(overlap_s)
-        chunks = split_into_chunks(
-            read_mono_blocks(str(path), rate_hz, chunk_s),
-            chunk_size,
-            overlap,
-            self.mods.model.encoder.samples_per_frame,
+        kept = self._use_blocks(
+            stream.run(read_mono_blocks(str(path), rate_hz, chunk_s)),
+            path,
+            output_filename,
+            keep_sample_rate,
+            return_enhanced,
         )
-        heard = EmotionTimeline(self.emotions, rate_hz, overlap)
-        blocks = cross_fade(self._enhance_chunks(chunks, tasks, heard), overlap)
+        return self._file_result(
+            kept if ENHANCE in tasks else None, stream.timeline, timeline
+        )
+
+    def process_files(
+        self,
+        paths: Sequence[str | Path],
+        output_filenames: Sequence[str | Path] | None = None,
+        tasks: Sequence[str] | None = None,
+        timeline: bool = False,
+        keep_sample_rate: bool = False,
+        return_enhanced: bool = True,
+    ) -> list[ProcessedSpeech]:
+        """Enhances and classifies files in one batch, all in memory at once.
+
+        Nothing about a file depends on the others, but for rounding. A batch
+        costs the time and memory of its longest file for every one, so files
+        of about the same length belong together.
+
+        Arguments
+        ---------
+        paths : sequence of str or Path
+            As for `process_file`.
+        output_filenames : sequence of str or Path, optional
+            One for each file, as for `process_file`.
+        tasks : sequence of str, optional
+            As for `process_file`.
+        timeline : bool
+            As for `process_file`; it has one segment.
+        keep_sample_rate : bool
+            As for `process_file`.
+        return_enhanced : bool
+            As for `process_file`.
+
+        Returns
+        -------
+        list of ProcessedSpeech
+            One for each file, as `process_file` gives it.
+
+        Raises
+        ------
+        ValueError
+            As `process_file` does, and if the encoder cannot take a file as
+            a whole.
+        """
+        tasks = self._checked_tasks(tasks)
+        outputs = output_filenames or [None] * len(paths)
+        for output in filter(None, outputs):
+            check_output(output, tasks)
+        waveforms = [self.read_file(path) for path in paths]
+        batch = self.process_batch(*batch_pad_right(waveforms), tasks)
+        rate_hz = self.hparams.sample_rate_hz
+        results = []
+        for number, (path, output, samples) in enumerate(
+            zip(paths, outputs, waveforms, strict=True)
+        ):
+            heard = EmotionTimeline(self.emotions, rate_hz, overlap=0)
+            if EMOTION in tasks:
+                heard.append(0, len(samples), batch.log_posteriors[number])
+            kept = None
+            if ENHANCE in tasks:
+                blocks = [batch.enhanced[number, : len(samples)].cpu()]
+                kept = self._use_blocks(
+                    blocks, path, output, keep_sample_rate, return_enhanced
+                )
+            results.append(self._file_result(kept, heard, timeline))
+        return results
+
+    def stream(
+        self,
+        chunk_s: float = STREAM_CHUNK_S,
+        overlap_s: float = STREAM_OVERLAP_S,
+        tasks: Sequence[str] | None = None,
+    ) -> SpeechStream:
+        """Starts a stream: blocks of samples in, enhanced samples out.
+
+        Arguments
+        ---------
+        chunk_s : float
+            Length of what the model hears at once, in seconds; this and a
+            frame of the encoder is the stream's latency.
+        overlap_s : float
+            What two of these share, in seconds; half of it at most.
+        tasks : sequence of str, optional
+            Some of `enhance` and `emotion`; all that the model has by default.
+
+        Returns
+        -------
+        SpeechStream
+            For one signal.
+
+        Raises
+        ------
+        ValueError
+            If the chunks cannot overlap by so much, or a task is asked for
+            that the model does not have.
+        """
+        return SpeechStream(
+            self, chunk_s, overlap_s, self._checked_tasks(tasks)
+        )
+
+    def _checked_tasks(self, tasks: Sequence[str] | None) -> tuple[str, ...]:
+        available = self.mods.model.tasks
+        tasks = available if tasks is None else tuple(tasks)
+        if not tasks or set(tasks) - set(available):
+            raise ValueError(
+                f"The model cannot do {list(tasks)}: ask for some of "
+                f"{list(available)}."
+            )
+        return tasks
+
+    def _use_blocks(
+        self,
+        blocks: Iterable[torch.Tensor],
+        path: str | Path,
+        output_filename: str | Path | None,
+        keep_sample_rate: bool,
+        keep: bool,
+    ) -> torch.Tensor | None:
+        """Writes enhanced blocks of a file where asked, and joins them."""
+        rate_hz = self.hparams.sample_rate_hz
         if keep_sample_rate:
-            blocks, rate_hz = _at_rate_of(path, blocks, rate_hz)
-        enhanced = self._use(blocks, output_filename, rate_hz, return_enhanced)
+            blocks, rate_hz = at_rate_of(path, blocks, rate_hz)
+        enhanced = use_blocks(blocks, output_filename, rate_hz, keep)
+        return enhanced if keep else None
+
+    def _file_result(
+        self,
+        enhanced: torch.Tensor | None,
+        heard: EmotionTimeline,
+        timeline: bool,
+    ) -> ProcessedSpeech:
         result = ProcessedSpeech(None, None, None, self.emotions)
-        if ENHANCE in tasks and return_enhanced:
+        if enhanced is not None:
             result.enhanced = enhanced.unsqueeze(0).to(self.device)
-        if EMOTION in tasks:
+        if not heard.is_empty:
             judged = heard.log_posteriors().unsqueeze(0).to(self.device)
             self._judge(result, judged)
             result.timeline = heard.segments() if timeline else None
         return result
-
-    def _on_grid(self, duration_s: float) -> int:
-        """Samples in a duration, in whole frames of the encoder."""
-        grid = self.mods.model.encoder.samples_per_frame
-        return round(duration_s * self.hparams.sample_rate_hz / grid) * grid
-
-    def _enhance_chunks(
-        self,
-        chunks: Iterable[Chunk],
-        tasks: Sequence[str],
-        heard: EmotionTimeline,
-    ) -> Iterator[Chunk]:
-        """Gives every chunk enhanced, and its emotions to the time line."""
-        for chunk in chunks:
-            result = self.process_batch(chunk.samples, tasks=tasks)
-            if result.log_posteriors is not None:
-                heard.append(chunk.start, chunk.end, result.log_posteriors[0])
-            if result.enhanced is not None:
-                yield Chunk(chunk.start, result.enhanced[0].cpu())
-
-    @staticmethod
-    def _use(
-        blocks: Iterable[torch.Tensor],
-        output_filename: str | Path | None,
-        sample_rate_hz: int,
-        keep: bool,
-    ) -> torch.Tensor:
-        """Runs through the blocks, writes them, and joins what is kept."""
-        kept = [torch.zeros(0)]
-
-        def passing() -> Iterator[torch.Tensor]:
-            for block in blocks:
-                if keep:
-                    kept.append(block)
-                yield block
-
-        if output_filename is None:
-            for _ in passing():
-                pass
-        else:
-            write_blocks(output_filename, passing(), sample_rate_hz)
-        return torch.cat(kept)
 
     def read_file(self, path: str | Path) -> torch.Tensor:
         """Reads a file as the model takes it; it is neither linked nor copied.
@@ -413,7 +581,10 @@ class JointEnhancementClassifier(Pretrained):
         torch.Tensor
             Samples, mono at the model's `sample_rate_hz`, `[time]`.
         """
-        return read_mono(str(path), self.hparams.sample_rate_hz)
+        blocks = read_mono_blocks(
+            str(path), self.hparams.sample_rate_hz, CHUNK_S
+        )
+        return torch.cat(list(blocks))
 
     def forward(
         self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
@@ -433,25 +604,3 @@ class JointEnhancementClassifier(Pretrained):
             Enhanced speech, posteriors and labels.
         """
         return self.process_batch(wavs, wav_lens)
-
-
-def _check_output(output_filename: str | Path, tasks: Sequence[str]) -> None:
-    check_format(output_filename)
-    if ENHANCE not in tasks:
-        raise ValueError(
-            f"{output_filename} cannot be written: this model or call does "
-            f"{list(tasks)} only, not {ENHANCE!r}."
-        )
-
-
-def _at_rate_of(
-    path: str | Path, blocks: Iterable[torch.Tensor], sample_rate_hz: int
-) -> tuple[Iterator[torch.Tensor], int]:
-    """Gives blocks the rate and the number of samples of a file."""
-    try:
-        file = soundfile.info(str(path))
-    except (RuntimeError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as audio: {error}") from error
-    resampled = resample_blocks(blocks, sample_rate_hz, file.samplerate)
-    # There and back again, rounding adds samples and never takes any.
-    return take(resampled, file.frames), file.samplerate

@@ -5,11 +5,14 @@ Authors
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import soundfile
 import torch
+
+from speechbrain_merit.audio import resample_blocks
+from speechbrain_merit.lobes.joint_model import ENHANCE
 
 
 def write_blocks(
@@ -123,3 +126,119 @@ def take(
         block = block[:num_samples]
         num_samples -= len(block)
         yield block
+
+
+def check_output(output_filename: str | Path, tasks: Sequence[str]) -> None:
+    """Refuses an output that cannot be written, or will not exist.
+
+    Arguments
+    ---------
+    output_filename : str or Path
+        File for enhanced speech.
+    tasks : sequence of str
+        What the model is asked for.
+
+    Raises
+    ------
+    ValueError
+        If soundfile has no format of that extension, or nothing is enhanced.
+
+    Example
+    -------
+    >>> check_output("speech.wav", ["emotion"])
+    Traceback (most recent call last):
+    ...
+    ValueError: speech.wav cannot be written: this model or call does ...
+    """
+    check_format(output_filename)
+    if ENHANCE not in tasks:
+        raise ValueError(
+            f"{output_filename} cannot be written: this model or call does "
+            f"{list(tasks)} only, not {ENHANCE!r}."
+        )
+
+
+def at_rate_of(
+    path: str | Path, blocks: Iterable[torch.Tensor], sample_rate_hz: int
+) -> tuple[Iterator[torch.Tensor], int]:
+    """Gives blocks the rate and the number of samples of a file.
+
+    Arguments
+    ---------
+    path : str or Path
+        The file.
+    blocks : iterable of torch.Tensor
+        What was made of all its samples, `[time]` each.
+    sample_rate_hz : int
+        Their sample rate.
+
+    Returns
+    -------
+    tuple
+        The blocks, and the file's sample rate.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read.
+
+    Example
+    -------
+    >>> path = Path(getfixture("tmpdir")) / "silence.wav"
+    >>> write_blocks(path, [torch.zeros(44100)], 44100)
+    >>> blocks, rate_hz = at_rate_of(path, [torch.zeros(16000)], 16000)
+    >>> sum(map(len, blocks)), rate_hz
+    (44100, 44100)
+    """
+    try:
+        file = soundfile.info(str(path))
+    except (RuntimeError, OSError) as error:
+        raise ValueError(f"{path} cannot be read as audio: {error}") from error
+    resampled = resample_blocks(blocks, sample_rate_hz, file.samplerate)
+    # There and back again, rounding adds samples and never takes any.
+    return take(resampled, file.frames), file.samplerate
+
+
+def use_blocks(
+    blocks: Iterable[torch.Tensor],
+    output_filename: str | Path | None,
+    sample_rate_hz: int,
+    keep: bool,
+) -> torch.Tensor:
+    """Runs through blocks, writes them where asked, and joins what is kept.
+
+    Arguments
+    ---------
+    blocks : iterable of torch.Tensor
+        Consecutive samples, `[time]` each.
+    output_filename : str or Path or None
+        File to write.
+    sample_rate_hz : int
+        Its sample rate.
+    keep : bool
+        Whether to keep the samples.
+
+    Returns
+    -------
+    torch.Tensor
+        All samples, or none, `[time]`.
+
+    Example
+    -------
+    >>> use_blocks([torch.ones(2), torch.zeros(1)], None, 16000, keep=True)
+    tensor([1., 1., 0.])
+    """
+    kept = [torch.zeros(0)]
+
+    def passing() -> Iterator[torch.Tensor]:
+        for block in blocks:
+            if keep:
+                kept.append(block)
+            yield block
+
+    if output_filename is None:
+        for _ in passing():
+            pass
+    else:
+        write_blocks(output_filename, passing(), sample_rate_hz)
+    return torch.cat(kept)

@@ -263,6 +263,8 @@ def test_an_export_stands_alone(finished, tmp_path):
         "hyperparams.yaml",
         "label_encoder.ckpt",
         "model.ckpt",
+        "model.json",
+        "model.safetensors",
     ]
     model = JointEnhancementClassifier.from_hparams(
         destination, run_opts={"device": "cpu"}

@@ -19,10 +19,10 @@ from speechbrain_merit.audio import (
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.inference.chunking import (
     Chunk,
-    EmotionTimeline,
     cross_fade,
     split_into_chunks,
 )
+from speechbrain_merit.inference.timeline import EmotionTimeline
 
 RATE = 16000
 

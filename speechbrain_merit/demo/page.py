@@ -1,0 +1,174 @@
+"""The page, made with Gradio.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+from typing import Any
+
+from speechbrain_merit.inference import JointEnhancementClassifier
+from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
+
+from .analysis import analyse
+
+_INTRODUCTION = """\
+# Enhanced speech and its emotion
+
+Drop a recording of noisy speech, or record one. It stays on the machine that
+this page runs on. The emotions are those that the model's training data name,
+as its speakers acted them: what somebody feels cannot be told from it.
+"""
+SHORTEST_STEP_S = 2.0
+LONGEST_STEP_S = 20.0
+# Seconds between two looks for files to delete, and how old these must be.
+DELETE_EVERY_S = 600
+
+
+def make_demo(model: JointEnhancementClassifier) -> Any:
+    """Makes the page for a model.
+
+    Arguments
+    ---------
+    model : JointEnhancementClassifier
+        One that enhances.
+
+    Returns
+    -------
+    gradio.Blocks
+        For `serve`.
+
+    Raises
+    ------
+    ImportError
+        If the extra `demo` is not installed.
+    ValueError
+        If the model does not enhance.
+
+    Example
+    -------
+    >>> make_demo(model)  # doctest: +SKIP
+    """
+    gradio = _import_gradio()
+    tasks = model.mods.model.tasks
+    if ENHANCE not in tasks:
+        raise ValueError(
+            "The demo needs a model that enhances; this one has the tasks "
+            f"{list(tasks)} only."
+        )
+
+    def show(path: str | None, step_s: float) -> tuple[Any, ...]:
+        if path is None:
+            raise gradio.Error("Drop or record speech first.")
+        try:
+            result = analyse(model, path, step_s)
+        except (RuntimeError, ValueError) as error:
+            raise gradio.Error(str(error)) from error
+        return (
+            (result.sample_rate_hz, result.enhanced),
+            result.posteriors,
+            result.spectrograms,
+            gradio.Image(value=result.experts, visible=bool(result.experts)),
+        )
+
+    with gradio.Blocks(
+        title="speechbrain-merit",
+        analytics_enabled=False,
+        delete_cache=(DELETE_EVERY_S, DELETE_EVERY_S),
+    ) as page:
+        gradio.Markdown(_INTRODUCTION)
+        with gradio.Row():
+            with gradio.Column():
+                # Without the button that shares what is heard.
+                noisy = gradio.Audio(
+                    type="filepath", label="Before", buttons=["download"]
+                )
+                step = gradio.Slider(
+                    SHORTEST_STEP_S,
+                    LONGEST_STEP_S,
+                    value=4.0,
+                    step=1.0,
+                    label="Seconds heard at once",
+                    info="Shorter follows emotions faster, longer knows more.",
+                )
+                button = gradio.Button("Process", variant="primary")
+            with gradio.Column():
+                enhanced = gradio.Audio(
+                    label="After", interactive=False, buttons=["download"]
+                )
+                emotion = gradio.Label(
+                    label="Emotion", visible=EMOTION in tasks
+                )
+        picture = {
+            "format": "png",
+            "interactive": False,
+            # Over the figure, it would hide a part of it; figures have titles.
+            "show_label": False,
+            "buttons": ["download", "fullscreen"],
+        }
+        spectrograms = gradio.Image(
+            label="Spectrograms and emotions over time", **picture
+        )
+        experts = gradio.Image(label="Experts", visible=False, **picture)
+        gradio.on(
+            [button.click, noisy.upload, noisy.stop_recording],
+            show,
+            inputs=[noisy, step],
+            outputs=[enhanced, emotion, spectrograms, experts],
+            api_name="process",
+        )
+    return page
+
+
+def serve(page: Any, host: str, port: int, block: bool = True) -> str:
+    """Serves the page.
+
+    Nothing is fetched from elsewhere, and nothing sent.
+
+    Arguments
+    ---------
+    page : gradio.Blocks
+        What `make_demo` gave.
+    host : str
+        Address to listen at.
+    port : int
+        Port to listen at.
+    block : bool
+        Whether to wait until it is interrupted.
+
+    Returns
+    -------
+    str
+        Where the page is.
+
+    Raises
+    ------
+    OSError
+        If the port is taken.
+
+    Example
+    -------
+    >>> serve(page, "127.0.0.1", 7860)  # doctest: +SKIP
+    """
+    gradio = _import_gradio()
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        share=False,
+        prevent_thread_lock=not block,
+        quiet=not block,
+        # Fonts that every system has, rather than ones to be fetched.
+        theme=gradio.themes.Default(
+            font=["system-ui", "sans-serif"], font_mono=["monospace"]
+        ),
+    )
+    return address
+
+
+def _import_gradio() -> Any:
+    try:
+        import gradio
+    except ImportError as error:
+        raise ImportError(
+            "The demo needs gradio: pip install 'speechbrain-merit[demo]'."
+        ) from error
+    return gradio

@@ -1,0 +1,163 @@
+"""Speech that is enhanced and judged while it comes in.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+
+from .chunking import Chunk, ChunkSplitter, CrossFade
+from .timeline import EmotionTimeline
+
+if TYPE_CHECKING:
+    from .joint import JointEnhancementClassifier
+
+# Shorter chunks answer sooner, and know less of their surroundings.
+STREAM_CHUNK_S = 2.0
+STREAM_OVERLAP_S = 0.5
+
+
+class SpeechStream:
+    """Takes blocks of samples of any sizes and returns enhanced samples.
+
+    The model hears chunks that overlap and fade into each other. What comes
+    out is what `JointEnhancementClassifier.process_file` gives for the same
+    chunks, however the blocks are cut, and as long as what went in once
+    `flush` has been called. Made by `JointEnhancementClassifier.stream`.
+
+    Arguments
+    ---------
+    model : JointEnhancementClassifier
+        Processes every chunk.
+    chunk_s : float
+        Length of a chunk, in seconds.
+    overlap_s : float
+        What two chunks share, in seconds; half a chunk at most. Both are
+        rounded to whole frames of the encoder.
+    tasks : sequence of str
+        Some of `enhance` and `emotion`.
+
+    Raises
+    ------
+    ValueError
+        If the chunks cannot overlap by so much.
+    """
+
+    def __init__(
+        self,
+        model: JointEnhancementClassifier,
+        chunk_s: float,
+        overlap_s: float,
+        tasks: Sequence[str],
+    ) -> None:
+        rate_hz = model.hparams.sample_rate_hz
+        grid = model.mods.model.encoder.samples_per_frame
+        chunk_size, overlap = (
+            round(duration_s * rate_hz / grid) * grid
+            for duration_s in (chunk_s, overlap_s)
+        )
+        self.tasks = tuple(tasks)
+        self.sample_rate_hz = rate_hz
+        self.timeline = EmotionTimeline(model.emotions, rate_hz, overlap)
+        self._model = model
+        self._splitter = ChunkSplitter(chunk_size, overlap, grid)
+        self._fade = CrossFade(overlap)
+        self._finished = False
+
+    @property
+    def latency_samples(self) -> int:
+        """After so many further samples, a sample has come out at the latest.
+
+        The time that the model takes for a chunk comes on top.
+        """
+        return self._splitter.chunk_size + self._splitter.grid - 1
+
+    @property
+    def latency_s(self) -> float:
+        """The same in seconds."""
+        return self.latency_samples / self.sample_rate_hz
+
+    @property
+    def log_posteriors(self) -> torch.Tensor | None:
+        """Logarithm of every emotion's probability so far, `[class]`.
+
+        None as long as no chunk is complete, or without the task `emotion`.
+        """
+        if self.timeline.is_empty:
+            return None
+        return self.timeline.log_posteriors()
+
+    def push(self, samples: torch.Tensor) -> torch.Tensor:
+        """Takes the next samples and gives those that are ready.
+
+        Arguments
+        ---------
+        samples : torch.Tensor
+            At the model's `sample_rate_hz`, `[time]`, as many as there are.
+
+        Returns
+        -------
+        torch.Tensor
+            The next enhanced samples, `[time]`, on the CPU; often none, and
+            never any without the task `enhance`.
+
+        Raises
+        ------
+        ValueError
+            If these are not samples, or the stream is finished.
+        """
+        if self._finished:
+            raise ValueError("The stream is finished: make another one.")
+        if samples.ndim != 1 or not torch.isfinite(samples).all():
+            raise ValueError(
+                "A stream takes samples as [time], finite numbers, not "
+                f"{samples} of the shape {tuple(samples.shape)}."
+            )
+        chunks = self._splitter.push(samples.detach().float().cpu())
+        return torch.cat([torch.zeros(0), *map(self._process, chunks)])
+
+    def flush(self) -> torch.Tensor:
+        """Ends the stream.
+
+        Returns
+        -------
+        torch.Tensor
+            All enhanced samples that are left, `[time]`.
+        """
+        if self._finished:
+            return torch.zeros(0)
+        self._finished = True
+        rest = map(self._process, self._splitter.flush())
+        return torch.cat([*rest, self._fade.flush()])
+
+    def run(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Processes a whole signal.
+
+        Arguments
+        ---------
+        blocks : iterable of torch.Tensor
+            Consecutive samples, `[time]` each.
+
+        Yields
+        ------
+        torch.Tensor
+            The next enhanced samples, `[time]`.
+        """
+        for block in blocks:
+            yield self.push(block)
+        yield self.flush()
+
+    def _process(self, chunk: Chunk) -> torch.Tensor:
+        result = self._model.process_batch(chunk.samples, tasks=self.tasks)
+        if result.log_posteriors is not None:
+            self.timeline.append(
+                chunk.start, chunk.end, result.log_posteriors[0]
+            )
+        if result.enhanced is None:
+            return torch.zeros(0)
+        return self._fade.push(Chunk(chunk.start, result.enhanced[0].cpu()))

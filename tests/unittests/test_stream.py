@@ -1,0 +1,124 @@
+"""Streams: the samples of the file, whatever the blocks, in stated time."""
+
+from types import SimpleNamespace
+
+import pytest
+import soundfile
+import torch
+from toy_model import EMOTIONS, write_experiment
+
+from speechbrain_merit.inference import (
+    JointEnhancementClassifier,
+    ProcessedSpeech,
+)
+from speechbrain_merit.inference.stream import SpeechStream
+
+RATE = 16000
+
+
+class Fake:
+    """Stands for a model with frames of two samples that halves chunks."""
+
+    emotions = ["a", "b"]
+    hparams = SimpleNamespace(sample_rate_hz=10)
+    mods = SimpleNamespace(
+        model=SimpleNamespace(encoder=SimpleNamespace(samples_per_frame=2))
+    )
+
+    def process_batch(self, samples, tasks):
+        posteriors = torch.tensor([[0.25, 0.75]]).log()
+        return ProcessedSpeech(0.5 * samples[None], posteriors, ["b"], ["a"])
+
+
+def fake_stream():
+    return SpeechStream(Fake(), 1.0, 0.4, ["enhance", "emotion"])
+
+
+def noise(num_samples):
+    generator = torch.Generator().manual_seed(0)
+    return 0.1 * torch.randn(num_samples, generator=generator)
+
+
+@pytest.mark.parametrize("block_size", [1, 2, 3, 7, 10, 11, 23])
+def test_every_residue_of_length_and_block(block_size):
+    for count in range(50):
+        signal = torch.arange(float(count)) + 1
+        stream = fake_stream()
+        received = torch.zeros(0)
+        for end in range(0, count + block_size, block_size):
+            block = signal[max(end - block_size, 0) : end]
+            received = torch.cat([received, stream.push(block)])
+            given = min(end, count)
+            assert given - len(received) <= stream.latency_samples
+        received = torch.cat([received, stream.flush()])
+        torch.testing.assert_close(received, 0.5 * signal)
+
+
+def test_the_latency_is_as_stated():
+    stream = fake_stream()
+    waiting = []
+    for count in range(1, 200):
+        received = stream.push(torch.ones(1))
+        waiting.append((waiting[-1] if waiting else 0) + 1 - len(received))
+    assert max(waiting) == stream.latency_samples == 11
+    assert stream.latency_s == pytest.approx(1.1)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experiment")
+    write_experiment(folder, "utterance")
+    return JointEnhancementClassifier.from_hparams(
+        folder, run_opts={"device": "cpu"}
+    )
+
+
+@pytest.mark.parametrize("count", [1, 319, 16000, 16320, 40123])
+def test_a_stream_gives_what_the_file_gives(model, tmp_path, count):
+    signal = noise(count)
+    path = tmp_path / "noisy.wav"
+    soundfile.write(path, signal.numpy(), RATE, "FLOAT")
+    options = {"chunk_s": 1.0, "overlap_s": 0.3}
+    expected = model.process_file(path, timeline=True, **options)
+    for block_size in (160, 321, 7001, 50000):
+        stream = model.stream(**options)
+        blocks = list(stream.run(signal.split(block_size)))
+        torch.testing.assert_close(
+            torch.cat(blocks), expected.enhanced[0], atol=1e-6, rtol=0
+        )
+        torch.testing.assert_close(
+            stream.log_posteriors, expected.log_posteriors[0]
+        )
+        assert stream.timeline.segments() == expected.timeline
+    assert stream.latency_s == pytest.approx(1.0 + 319 / RATE)
+
+
+def test_emotions_are_there_as_soon_as_a_chunk_is(model):
+    stream = model.stream(chunk_s=0.5, overlap_s=0.1, tasks=["emotion"])
+    signal = noise(RATE)
+    assert len(stream.push(signal[: stream.latency_samples])) == 0
+    assert stream.log_posteriors is None
+    for sample in range(stream.latency_samples, len(signal), 1000):
+        stream.push(signal[sample : sample + 1000])
+        assert stream.log_posteriors.exp().sum() == pytest.approx(1, abs=1e-5)
+    heard = len(stream.timeline.segments())
+    assert len(stream.flush()) == 0
+    (*_, last) = stream.timeline.segments()
+    assert (
+        last.end_s == pytest.approx(1.0) and list(last.posteriors) == EMOTIONS
+    )
+    assert len(stream.timeline.segments()) == heard + 1
+
+
+def test_wrong_use_is_refused(model):
+    with pytest.raises(ValueError, match="cannot overlap"):
+        model.stream(chunk_s=1.0, overlap_s=0.6)
+    with pytest.raises(ValueError, match="sing"):
+        model.stream(tasks=["sing"])
+    stream = model.stream()
+    for samples in (torch.zeros(2, 100), torch.tensor([0.0, torch.nan])):
+        with pytest.raises(ValueError, match="finite"):
+            stream.push(samples)
+    assert len(stream.flush()) == len(stream.flush()) == 0
+    with pytest.raises(ValueError, match="finished"):
+        stream.push(torch.zeros(1))
