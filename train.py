@@ -9,12 +9,16 @@ To run this recipe, do the following:
     --data_folder /path/to/ravdess --noise_folder /path/to/esc10
 
 The first command trains a small model on the embedded corpus `mini`, which is
-made on the spot.
+made on the spot. A trained model is tested on another corpus than its own by
+> python train.py hparams/sparse_merit.yaml --corpus RAVDESS --test_only \
+    --pretrained_folder results/mini/sparse_merit/fold0_seed1986/pretrained \
+    --system sparse_merit_from_mini --data_folder ... --noise_folder ...
 
 Authors
  * The speechbrain-merit developers 2026
 """
 
+import itertools
 import math
 import sys
 from pathlib import Path
@@ -33,17 +37,27 @@ from speechbrain.utils.train_logger import TensorboardLogger
 from speechbrain_merit.corpora import add_corpus
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 from speechbrain_merit.losses import NO_LABEL, class_weights, emotion_loss
-from speechbrain_merit.manifests import manifest_paths, read_manifest
+from speechbrain_merit.manifests import (
+    load_utterances,
+    manifest_paths,
+    read_manifest,
+)
 from speechbrain_merit.metrics import (
     Condition,
     EmotionStats,
     TestStats,
+    fit_temperature,
     markdown_table,
     results_dictionary,
     write_results,
 )
 from speechbrain_merit.mixing import EvaluationMixer, plan_mixtures
-from speechbrain_merit.pretrained_folder import write_pretrained_folder
+from speechbrain_merit.pretrained_folder import (
+    find_pretrained_folder,
+    load_emotions,
+    load_model,
+    write_pretrained_folder,
+)
 from speechbrain_merit.routing_report import RoutingReport
 from speechbrain_merit.routing_stats import RoutingStats
 
@@ -56,9 +70,10 @@ SCORE = "score"
 class DualTaskBrain(sb.Brain):
     """Trains both tasks, selects on both, and tests every condition.
 
-    `conditions` gives the `Condition` of every test mixture, `mixer` makes
-    the training mixtures, `train_loggers` get what an epoch gave; the main
-    block sets them.
+    `test_plan` gives the fields of every test mixture and `conditions` the
+    `Condition`, `mixer` makes the training mixtures, `calibration_set` has the
+    batches that the temperature is fitted on, `train_loggers` get what an
+    epoch gave; the main block sets them.
     """
 
     def compute_forward(self, batch, stage):
@@ -162,6 +177,7 @@ class DualTaskBrain(sb.Brain):
             self.test_stats = TestStats(
                 self.hparams.emotions,
                 self.hparams.sample_rate_hz,
+                self.hparams.enhancement_metrics,
                 n_jobs=self.hparams.num_metric_jobs,
             )
             self.routing_report = RoutingReport(
@@ -227,8 +243,11 @@ class DualTaskBrain(sb.Brain):
             self.hparams.seed,
             self.test_stats,
             self.routing_stats.shares(),
+            self.temperature,
         )
-        write_results(self.result_folder, results, self.test_stats)
+        write_results(
+            self.result_folder, results, self.test_stats, self.test_plan
+        )
         logger.info(
             "Results, also in %s:\n%s",
             self.result_folder,
@@ -369,21 +388,51 @@ class DualTaskBrain(sb.Brain):
         return due and self.step % self.grad_accumulation_factor == 0
 
     def on_evaluate_start(self, max_key=None, min_key=None):
-        """Loads the mean of the best checkpoints' weights."""
+        """Loads the mean of the best checkpoints' weights, and calibrates."""
+        self.temperature = None
+        if self.hparams.pretrained_folder is not None:
+            # The weights are there, and their temperature in them.
+            return
         checkpoints = self.checkpointer.find_checkpoints(
             max_key=max_key,
             min_key=min_key,
             max_num_checkpoints=self.hparams.num_averaged_checkpoints,
         )
-        if not checkpoints and self.debug:
+        if checkpoints:
+            self.model.load_state_dict(
+                average_checkpoints(checkpoints, "model")
+            )
+        elif self.debug:
             logger.warning("No checkpoint: debugging with the present weights.")
-            return
-        if not checkpoints:
+        else:
             raise FileNotFoundError(
                 f"{self.checkpointer.checkpoints_dir} holds no checkpoint of "
                 "a finished epoch: train before testing."
             )
-        self.model.load_state_dict(average_checkpoints(checkpoints, "model"))
+        if EMOTION in self.model.tasks:
+            self.calibrate()
+
+    @torch.no_grad()
+    def calibrate(self):
+        """Fits the temperature of the logits on the development set."""
+        self.modules.eval()
+        judged = EmotionStats(self.hparams.emotions)
+        num_batches = self.debug_batches if self.debug else None
+        for batch in itertools.islice(self.calibration_set, num_batches):
+            batch = batch.to(self.device)
+            with self.evaluation_ctx:
+                logits = self.model(*batch.noisy, [EMOTION]).logits
+            judged.append(
+                batch.id,
+                logits.log_softmax(dim=1),
+                batch.emotion_index.data.squeeze(1),
+            )
+        # Empty where no development utterance has a label.
+        if judged.ids:
+            self.temperature = fit_temperature(
+                judged.posteriors, judged.targets
+            )
+            self.model.apply_temperature(self.temperature)
 
 
 def _means(entries):
@@ -442,6 +491,46 @@ def prepare(hparams):
     plan_evaluation(hparams)
 
 
+def map_label(hparams, emotion):
+    """Names the model's emotion for the corpus's; None for none.
+
+    Example
+    -------
+    >>> hparams = {"emotions": ["angry"], "label_mapping": {"anger": "angry"}}
+    >>> map_label(hparams, "anger")
+    'angry'
+    """
+    mapped = hparams["label_mapping"].get(emotion, emotion)
+    if mapped is not None and mapped not in hparams["emotions"]:
+        raise ValueError(
+            f"The emotion {mapped!r} of {hparams['corpus']} is none of "
+            f"{list(hparams['emotions'])}: give label_mapping what it stands "
+            "for, or null to leave it out."
+        )
+    return mapped
+
+
+def use_pretrained(hparams, test_only):
+    """Puts a trained model in place of the YAML's, to test it as it is."""
+    source = find_pretrained_folder(hparams["pretrained_folder"])
+    if not test_only:
+        raise ValueError("pretrained_folder is for testing: add --test_only.")
+    if any(Path(hparams["save_folder"]).glob("CKPT*")):
+        raise ValueError(
+            f"{hparams['output_folder']} holds a training: give the test of "
+            f"{source} another system or output_folder."
+        )
+    model, emotions = load_model(source), load_emotions(source)
+    expected = hparams["modules"]["model"].tasks
+    if model.tasks != expected or emotions != list(hparams["emotions"]):
+        raise ValueError(
+            f"The model of {source} has the tasks {model.tasks} and the "
+            f"emotions {emotions}: take the variant that it was trained as, "
+            "and its emotions."
+        )
+    hparams["modules"]["model"] = model
+
+
 def dataio_prep(hparams):
     """Makes the datasets of training, development and test mixtures.
 
@@ -468,14 +557,17 @@ def dataio_prep(hparams):
     @sb.utils.data_pipeline.takes("emotion")
     @sb.utils.data_pipeline.provides("emotion_index")
     def label_pipeline(emotion):
+        emotion = map_label(hparams, emotion)
         if emotion is None:
             return torch.tensor([NO_LABEL])
         return torch.tensor([hparams["label_encoder"].encode_label(emotion)])
 
-    @sb.utils.data_pipeline.takes("id", "wav", "start_s", "duration_s")
+    @sb.utils.data_pipeline.takes(
+        "id", "wav", "start_s", "duration_s", "noisy_wav"
+    )
     @sb.utils.data_pipeline.provides("noisy", "clean")
-    def training_pipeline(utterance_id, wav, start_s, duration_s):
-        mixture = hparams["mixer"](utterance_id, wav, start_s, duration_s)
+    def training_pipeline(*fields):
+        mixture = hparams["mixer"](*fields)
         yield mixture.noisy
         yield mixture.speech
 
@@ -493,6 +585,7 @@ def dataio_prep(hparams):
         "noise",
         "noise_offset",
         "snr_db",
+        "noisy_wav",
     )
     @sb.utils.data_pipeline.provides("noisy", "clean")
     def evaluation_pipeline(*fields):
@@ -506,9 +599,8 @@ def dataio_prep(hparams):
         "test": mixture_manifest(hparams, "test"),
     }
     return {
-        split: sb.dataio.dataset.DynamicItemDataset.from_json(
-            json_path=manifest,
-            replacements={"data_root": hparams["data_folder"]},
+        split: sb.dataio.dataset.DynamicItemDataset(
+            load_utterances(manifest, hparams["data_folder"]),
             dynamic_items=[
                 training_pipeline if split == "train" else evaluation_pipeline,
                 label_pipeline,
@@ -519,9 +611,8 @@ def dataio_prep(hparams):
     }
 
 
-def test_conditions(hparams):
-    """Gives the `Condition` of every test mixture by its identity."""
-    plan = read_manifest(mixture_manifest(hparams, "test"))
+def conditions_of(plan):
+    """Gives the `Condition` of every mixture of a plan by its identity."""
     return {
         name: Condition(fields["condition"], fields["snr_db"])
         for name, fields in plan.items()
@@ -578,6 +669,8 @@ if __name__ == "__main__":
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
 
+    if hparams["pretrained_folder"] is not None:
+        use_pretrained(hparams, run_opts["test_only"])
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"],
         hyperparams_to_save=hparams_file,
@@ -604,7 +697,11 @@ if __name__ == "__main__":
         brain.train_loggers.append(
             TensorboardLogger(hparams["tensorboard_logs_folder"])
         )
-    brain.conditions = test_conditions(hparams)
+    brain.test_plan = read_manifest(mixture_manifest(hparams, "test"))
+    brain.conditions = conditions_of(brain.test_plan)
+    brain.calibration_set = sb.dataio.dataloader.make_dataloader(
+        datasets["valid"], **hparams["valid_dataloader_opts"]
+    )
     brain.standardization_set = spread_batches(
         datasets["train"],
         hparams["standardization_utterances"],
@@ -627,7 +724,7 @@ if __name__ == "__main__":
     labels = read_manifest(manifest_paths(hparams["manifest_folder"])["train"])
     brain.class_weights = torch.tensor(
         class_weights(
-            (fields["emotion"] for fields in labels.values()),
+            (map_label(hparams, f["emotion"]) for f in labels.values()),
             hparams["emotions"],
         ),
         device=brain.device,
@@ -650,12 +747,13 @@ if __name__ == "__main__":
         max_key=SCORE,
         test_loader_kwargs=hparams["test_dataloader_opts"],
     )
-    run_on_main(
-        write_pretrained_folder,
-        args=[
-            brain.result_folder / "pretrained",
-            Path(hparams["output_folder"]) / "hyperparams.yaml",
-            brain.model,
-            hparams["label_encoder"],
-        ],
-    )
+    if hparams["pretrained_folder"] is None:
+        run_on_main(
+            write_pretrained_folder,
+            args=[
+                brain.result_folder / "pretrained",
+                Path(hparams["output_folder"]) / "hyperparams.yaml",
+                brain.model,
+                hparams["label_encoder"],
+            ],
+        )

@@ -16,7 +16,7 @@ from speechbrain_merit.lobes import JointModel
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 
 _LOAD_MODEL = "!apply:speechbrain_merit.pretrained_folder.load_model"
-_HEADER = "# Written by train.py: the model and its labels, without training.\n"
+_HEADER = "# A trained model and its labels, without its training.\n"
 _MODULES = """
 modules:
     model: !ref <model>
@@ -191,6 +191,33 @@ def load_model(folder: str | Path) -> JointModel:
     )
     model.load_state_dict(weights)
     return model
+
+
+def load_emotions(folder: str | Path) -> list[str]:
+    """Loads the names of the emotions of such a folder's model.
+
+    Arguments
+    ---------
+    folder : str or Path
+        What `write_pretrained_folder` wrote.
+
+    Returns
+    -------
+    list of str
+        In the order of the logits.
+
+    Example
+    -------
+    >>> folder = Path(getfixture("tmpdir"))
+    >>> encoder = CategoricalEncoder()
+    >>> encoder.update_from_iterable(["angry", "sad"])
+    >>> encoder.save(folder / "label_encoder.ckpt")
+    >>> load_emotions(folder)
+    ['angry', 'sad']
+    """
+    encoder = CategoricalEncoder()
+    encoder.load(Path(folder) / "label_encoder.ckpt")
+    return [encoder.ind2lab[index] for index in sorted(encoder.ind2lab)]
 
 
 def _inline_models(node: object, yaml: ruamel.yaml.YAML) -> None:

@@ -9,7 +9,16 @@ from collections.abc import Sequence
 
 from speechbrain.utils.logger import get_logger
 
-from . import export, process
+from . import (
+    demo,
+    export,
+    export_official,
+    export_onnx,
+    import_official,
+    process,
+    report,
+    sweep,
+)
 
 logger = get_logger(__name__)
 
@@ -39,11 +48,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", required=True
     )
-    for command in (process, export):
+    for command in (
+        process,
+        demo,
+        export,
+        export_onnx,
+        import_official,
+        export_official,
+        report,
+        sweep,
+    ):
         command.add_parser(commands)
     arguments = parser.parse_args(argv)
     try:
         return arguments.run(arguments)
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, ImportError, ValueError) as error:
         logger.error("%s", error)
         return 1

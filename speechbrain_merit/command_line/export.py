@@ -13,7 +13,13 @@ from typing import Any
 
 import ruamel.yaml
 
+from speechbrain.utils.logger import get_logger
+from speechbrain_merit.inference import JointEnhancementClassifier
+from speechbrain_merit.plain import write_plain_folder
+
 from .model_card import model_card
+
+logger = get_logger(__name__)
 
 
 def add_parser(commands: Any) -> None:
@@ -97,9 +103,29 @@ def run(arguments: argparse.Namespace) -> int:
         ignore=shutil.ignore_patterns("*.partial"),
         dirs_exist_ok=True,
     )
+    _add_plain_files(partial)
     (partial / "README.md").write_text(card, encoding="utf-8")
     os.replace(partial, destination)
     return 0
+
+
+def _add_plain_files(folder: Path) -> None:
+    """Adds the model in the form that loads without running anything."""
+    model = JointEnhancementClassifier.from_hparams(
+        folder, run_opts={"device": "cpu"}
+    )
+    try:
+        write_plain_folder(
+            folder,
+            model.mods.model,
+            model.emotions,
+            model.hparams.sample_rate_hz,
+        )
+    except ValueError as error:
+        logger.warning(
+            "%s: the folder can be loaded by from_hparams, not by from_plain.",
+            error,
+        )
 
 
 def _encoder_name(experiment: Path) -> str | None:

@@ -28,6 +28,11 @@ class Job(NamedTuple):
     source: Path
     output: Path | None
 
+    @property
+    def plot(self) -> Path | None:
+        """The file for the spectrograms, beside the enhanced speech."""
+        return None if self.output is None else self.output.with_suffix(".png")
+
 
 def find_jobs(inputs: Sequence[str], out: Path | None) -> list[Job]:
     """Lists the files to process.

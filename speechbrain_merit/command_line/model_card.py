@@ -45,7 +45,9 @@ speechbrain-merit process noisy.wav --model .{out}
 ```
 
 Loading runs what `hyperparams.yaml` says, as everywhere in SpeechBrain: load
-it only if you trust where it comes from.
+it only if you trust where it comes from. With `--safe`, or with
+`JointEnhancementClassifier.from_plain(".")`, nothing of the folder is run: the
+model is built from `model.json` and `model.safetensors`, which hold plain data.
 
 ## Intended use and limits
 

@@ -13,14 +13,23 @@ import soundfile
 from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_merit.inference import JointEnhancementClassifier
+from speechbrain_merit.inference import (
+    JointEnhancementClassifier,
+    ProcessedSpeech,
+)
 from speechbrain_merit.inference.chunking import CHUNK_S, OVERLAP_S
-from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
+from speechbrain_merit.inference.plots import plot_files
+from speechbrain_merit.lobes.joint_model import ENHANCE
 
+from .batches import make_batches
 from .input_files import Job, find_jobs
+from .loading import add_safe_option, load
 from .result_lines import ResultLines
 
 logger = get_logger(__name__)
+
+# What may be wrong with one file and leaves the others alone.
+FAILURES = (OSError, RuntimeError, ValueError)
 
 
 def add_parser(commands: Any) -> None:
@@ -57,8 +66,9 @@ def add_parser(commands: Any) -> None:
         "--model",
         required=True,
         help="folder of a trained model or experiment, or a name on the hub; "
-        "it runs code, so it must be trusted",
+        "without --safe it runs code, so it must be trusted",
     )
+    add_safe_option(parser)
     add(
         "--out",
         type=Path,
@@ -91,6 +101,19 @@ def add_parser(commands: Any) -> None:
         help="seconds that two of these share (default: %(default)s)",
     )
     add(
+        "--batch_size",
+        type=int,
+        default=1,
+        help="how many files that are no longer than --chunk_s are processed "
+        "at once, sorted by length (default: %(default)s)",
+    )
+    add(
+        "--plot",
+        action="store_true",
+        help="draw the spectrograms before and after and the emotions over "
+        "time, as PNG beside the enhanced speech",
+    )
+    add(
         "--overwrite",
         action="store_true",
         help="process again what is finished",
@@ -121,17 +144,16 @@ def run(arguments: argparse.Namespace) -> int:
     -------
     >>> run(
     ...     argparse.Namespace(
-    ...         timeline=True, json=None, inputs=[], out=None, model=""
+    ...         timeline=True, json=None, plot=False, out=None, batch_size=1
     ...     )
     ... )
     Traceback (most recent call last):
     ...
     ValueError: --timeline goes into the file of --json: give one.
     """
-    if arguments.timeline and arguments.json is None:
-        raise ValueError("--timeline goes into the file of --json: give one.")
+    _check_options(arguments)
     jobs = find_jobs(arguments.inputs, arguments.out)
-    lines, waiting = _plan(jobs, arguments.json, arguments.overwrite)
+    lines, waiting = _plan(jobs, arguments)
     if len(waiting) < len(jobs):
         tqdm.write(f"{len(jobs) - len(waiting)} files are finished already.")
     failures = _process_all(waiting, lines, arguments) if waiting else {}
@@ -142,23 +164,40 @@ def run(arguments: argparse.Namespace) -> int:
     return int(bool(failures))
 
 
+def _check_options(arguments: argparse.Namespace) -> None:
+    if arguments.timeline and arguments.json is None:
+        raise ValueError("--timeline goes into the file of --json: give one.")
+    if arguments.plot and arguments.out is None:
+        raise ValueError("--plot goes into the folder of --out: give one.")
+    if arguments.batch_size < 1:
+        raise ValueError(
+            f"--batch_size is {arguments.batch_size}: give at least 1."
+        )
+
+
 def _plan(
-    jobs: Sequence[Job], json_file: Path | None, overwrite: bool
+    jobs: Sequence[Job], arguments: argparse.Namespace
 ) -> tuple[ResultLines | None, list[Job]]:
     """Opens the file of results and lists what is not finished."""
-    lines = None if json_file is None else ResultLines(json_file)
-    waiting = [job for job in jobs if overwrite or not _finished(job, lines)]
+    lines = None if arguments.json is None else ResultLines(arguments.json)
+    waiting = [
+        job
+        for job in jobs
+        if arguments.overwrite or not _finished(job, lines, arguments.plot)
+    ]
     if lines is not None:
         lines.forget(str(job.source) for job in waiting)
     return lines, waiting
 
 
-def _finished(job: Job, lines: ResultLines | None) -> bool:
+def _finished(job: Job, lines: ResultLines | None, plot: bool) -> bool:
     found = []
     if job.output is not None:
         found.append(job.output.exists())
     if lines is not None:
         found.append(str(job.source) in lines.files)
+    if plot:
+        found.append(job.plot.exists())
     # Where nothing is written there is nothing to know it from.
     return bool(found) and all(found)
 
@@ -169,22 +208,26 @@ def _process_all(
     arguments: argparse.Namespace,
 ) -> dict[Path, Exception]:
     """Processes file after file; gives those that failed, with the reason."""
-    run_opts = {"device": arguments.device} if arguments.device else None
-    model = JointEnhancementClassifier.from_hparams(
-        arguments.model, run_opts=run_opts
-    )
+    model = load(arguments.model, arguments.safe, arguments.device)
     tasks = _tasks(model.mods.model.tasks, arguments.out)
     failures: dict[Path, Exception] = {}
-    with tqdm(jobs, unit="file", disable=None) as progress:
-        for job in progress:
-            try:
-                record = _process(model, job, tasks, arguments)
-                if lines is not None:
-                    lines.append(record)
-            except (OSError, RuntimeError, ValueError) as error:
-                failures[job.source] = error
-                continue
-            tqdm.write(_summary(record))
+    batches = make_batches(jobs, arguments.batch_size, arguments.chunk_s)
+    with tqdm(total=len(jobs), unit="file", disable=None) as progress:
+        for batch in batches:
+            results = _process_batch(model, batch, tasks, arguments)
+            for job, result in zip(batch, results, strict=True):
+                try:
+                    if isinstance(result, Exception):
+                        raise result
+                    record = _record(job, result, arguments)
+                    if arguments.plot:
+                        _plot(model, job, result)
+                    if lines is not None:
+                        lines.append(record)
+                    tqdm.write(_summary(record))
+                except FAILURES as error:
+                    failures[job.source] = error
+                progress.update()
     return failures
 
 
@@ -204,36 +247,78 @@ def _tasks(available: Iterable[str], out: Path | None) -> list[str]:
     return tasks
 
 
-def _process(
+def _process_batch(
     model: JointEnhancementClassifier,
-    job: Job,
+    batch: Sequence[Job],
     tasks: Sequence[str],
     arguments: argparse.Namespace,
-) -> dict[str, Any]:
-    """Processes a file and gives its line."""
-    result = model.process_file(
+) -> list[ProcessedSpeech | Exception]:
+    """Processes files together, or one by one where that fails."""
+    options = {
+        "timeline": arguments.timeline or arguments.plot,
+        "keep_sample_rate": arguments.keep_sample_rate,
+        "return_enhanced": False,
+    }
+    if len(batch) > 1:
+        outputs = [job.output for job in batch]
+        try:
+            return model.process_files(
+                [job.source for job in batch],
+                None if arguments.out is None else outputs,
+                tasks,
+                **options,
+            )
+        except FAILURES as error:
+            logger.info("A batch is processed one by one: %s", error)
+    results: list[ProcessedSpeech | Exception] = []
+    options["chunk_s"] = arguments.chunk_s
+    options["overlap_s"] = arguments.overlap_s
+    for job in batch:
+        try:
+            results.append(
+                model.process_file(job.source, job.output, tasks, **options)
+            )
+        except FAILURES as error:
+            results.append(error)
+    return results
+
+
+def _plot(
+    model: JointEnhancementClassifier, job: Job, result: ProcessedSpeech
+) -> None:
+    title = job.source.name
+    if result.labels is not None:
+        probability = result.log_posteriors[0].max().exp().item()
+        title += f": {result.labels[0]} ({probability:.0%})"
+    plot_files(
         job.source,
         job.output,
-        tasks,
-        chunk_s=arguments.chunk_s,
-        overlap_s=arguments.overlap_s,
-        timeline=arguments.timeline,
-        keep_sample_rate=arguments.keep_sample_rate,
-        return_enhanced=False,
+        result.timeline,
+        model.hparams.sample_rate_hz,
+        title,
+        job.plot,
     )
+
+
+def _record(
+    job: Job, result: ProcessedSpeech, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Gives a file's line."""
     record: dict[str, Any] = {
         "file": str(job.source),
         "duration_s": soundfile.info(str(job.source)).duration,
     }
     if job.output is not None:
         record["output"] = str(job.output)
-    if EMOTION in tasks:
+    if arguments.plot:
+        record["plot"] = str(job.plot)
+    if result.labels is not None:
         posteriors = result.log_posteriors[0].exp().tolist()
         record["emotion"] = result.labels[0]
         record["posteriors"] = dict(
             zip(result.emotions, posteriors, strict=True)
         )
-    if result.timeline is not None:
+    if arguments.timeline and result.timeline is not None:
         record["timeline"] = [entry._asdict() for entry in result.timeline]
     return record
 

@@ -169,6 +169,16 @@ class EnhanceThenClassify(nn.Module):
         output = self.enhancer(waveform, lengths, [ENHANCE])
         return self.enhancer.enhanced_waveform(output, lengths)
 
+    def apply_temperature(self, temperature: float) -> None:
+        """Divides the logits by a temperature, see `EmotionHead`.
+
+        Arguments
+        ---------
+        temperature : float
+            Positive.
+        """
+        self.classifier.apply_temperature(temperature)
+
     def target_log1p(
         self,
         clean: torch.Tensor,

@@ -4,6 +4,8 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import math
+
 import torch
 from torch import nn
 
@@ -69,3 +71,27 @@ class EmotionHead(nn.Module):
             Logits, `[batch, class]`.
         """
         return self.output(self.hidden(self.pooling(features, lengths)))
+
+    @torch.no_grad()
+    def apply_temperature(self, temperature: float) -> None:
+        """Divides all logits by a temperature from now on.
+
+        It goes into the weights of the last layer, so that whoever uses or
+        passes on the model has it.
+
+        Arguments
+        ---------
+        temperature : float
+            Positive; above 1 for a model that is too sure of itself.
+
+        Raises
+        ------
+        ValueError
+            If it is not a positive number.
+        """
+        if not 0 < temperature < math.inf:
+            raise ValueError(
+                f"The temperature is {temperature}; it must be positive."
+            )
+        self.output.weight /= temperature
+        self.output.bias /= temperature

@@ -165,6 +165,16 @@ class JointModel(nn.Module):
         """
         self.encoder.fit_standardization(batches)
 
+    def apply_temperature(self, temperature: float) -> None:
+        """Divides the logits by a temperature, see `EmotionHead`.
+
+        Arguments
+        ---------
+        temperature : float
+            Positive.
+        """
+        self.emotion_head.apply_temperature(temperature)
+
     def target_log1p(
         self,
         clean: torch.Tensor,

@@ -4,6 +4,11 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+from speechbrain_merit.metrics.calibration import (
+    calibration_dictionary,
+    expected_calibration_error,
+    fit_temperature,
+)
 from speechbrain_merit.metrics.emotion import EmotionStats
 from speechbrain_merit.metrics.enhancement import (
     EnhancementStats,
@@ -12,7 +17,7 @@ from speechbrain_merit.metrics.enhancement import (
     si_sdr_db,
     stoi,
 )
-from speechbrain_merit.metrics.plots import plot_confusion
+from speechbrain_merit.metrics.plots import plot_confusion, plot_reliability
 from speechbrain_merit.metrics.results import (
     Condition,
     ConditionStats,

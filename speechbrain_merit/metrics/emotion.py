@@ -159,6 +159,28 @@ class EmotionStats(MetricStats):
         return counts
 
     @property
+    def posteriors(self) -> np.ndarray:
+        """Probabilities of the classes, in the order appended.
+
+        Returns
+        -------
+        numpy.ndarray
+            `[utterance, class]`.
+        """
+        return np.reshape(self._posteriors, (-1, len(self.labels)))
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Indices of the true classes, in the order appended.
+
+        Returns
+        -------
+        numpy.ndarray
+            Integers, `[utterance]`.
+        """
+        return np.array(self._targets, dtype=int)
+
+    @property
     def rows(self) -> list[dict[str, Any]]:
         """What is known about each utterance, in the order appended.
 

@@ -22,6 +22,15 @@ from joblib import Parallel, delayed, parallel_config
 
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.metric_stats import MetricStats
+from speechbrain_merit.metrics.composite import (
+    COMPOSITE_METRICS,
+    composite_scores,
+)
+from speechbrain_merit.metrics.dnsmos import (
+    DNSMOS_METRICS,
+    dnsmos_scores,
+    load_dnsmos,
+)
 
 logger = get_logger(__name__)
 
@@ -282,7 +291,8 @@ def _check_wide_band(sample_rate_hz: int) -> None:
     if sample_rate_hz != 16000:
         raise ValueError(
             f"pesq_wb at sample_rate_hz {sample_rate_hz}: wide-band PESQ is "
-            "defined at 16000 alone. Resample, or leave pesq_wb out."
+            "defined at 16000 alone. Resample, or leave out pesq_wb and what "
+            "is made of it (csig, cbak, covl)."
         )
 
 
@@ -293,6 +303,8 @@ METRICS: dict[str, Callable[[torch.Tensor, torch.Tensor, int], float]] = {
     # The one score that does not depend on the sample rate.
     "si_sdr_db": lambda estimate, reference, _: si_sdr_db(estimate, reference),
 }
+# What the composite scores are made of, beside what they compute themselves.
+COMPOSITE_INPUTS = {"pesq_wb", "ssnr_db"}
 
 
 class EnhancementStats(MetricStats):
@@ -308,7 +320,8 @@ class EnhancementStats(MetricStats):
     sample_rate_hz : int
         Sample rate of all signals.
     metrics : sequence of str
-        What to compute, out of `METRICS`.
+        What to compute, out of `METRICS`, `COMPOSITE_METRICS` and
+        `DNSMOS_METRICS`.
     n_jobs : int
         Worker processes, each with a single thread; 1 scores in this process.
 
@@ -317,6 +330,8 @@ class EnhancementStats(MetricStats):
     ValueError
         If a metric is unknown, or not defined at this sample rate, or
         `n_jobs` is not positive.
+    ImportError
+        If a metric needs a package that is not installed.
 
     Example
     -------
@@ -338,13 +353,16 @@ class EnhancementStats(MetricStats):
         metrics: Sequence[str] = ("pesq_wb", "stoi", "ssnr_db", "si_sdr_db"),
         n_jobs: int = 1,
     ):
-        unknown = sorted(set(metrics) - set(METRICS))
+        known = (*METRICS, *COMPOSITE_METRICS, *DNSMOS_METRICS)
+        unknown = sorted(set(metrics) - set(known))
         if unknown:
             raise ValueError(
-                f"metrics holds {unknown}; only {sorted(METRICS)} are known."
+                f"metrics holds {unknown}; only {sorted(known)} are known."
             )
-        if "pesq_wb" in metrics:
+        if "pesq_wb" in _to_compute(metrics):
             _check_wide_band(sample_rate_hz)
+        if set(DNSMOS_METRICS) & set(metrics):
+            load_dnsmos()
         if n_jobs < 1:
             raise ValueError(f"n_jobs is {n_jobs}; it must be 1 or more.")
         self.sample_rate_hz = sample_rate_hz
@@ -503,11 +521,42 @@ def _score_utterance(
 ) -> dict[str, float]:
     estimate, reference, noisy = signals
     scores = {}
+    enhanced, unprocessed = (
+        _score_signal(signal, reference, metrics, sample_rate_hz)
+        for signal in (estimate, noisy)
+    )
     for metric in metrics:
-        score = METRICS[metric]
-        scores[metric] = score(estimate, reference, sample_rate_hz)
-        scores[f"noisy_{metric}"] = score(noisy, reference, sample_rate_hz)
+        scores[metric] = enhanced[metric]
+        scores[f"noisy_{metric}"] = unprocessed[metric]
     return scores
+
+
+def _score_signal(
+    estimate: torch.Tensor,
+    reference: torch.Tensor,
+    metrics: Sequence[str],
+    sample_rate_hz: int,
+) -> dict[str, float]:
+    """Gives at least what is asked for; scores in common are computed once."""
+    scores = {
+        name: METRICS[name](estimate, reference, sample_rate_hz)
+        for name in _to_compute(metrics)
+    }
+    if set(COMPOSITE_METRICS) & set(metrics):
+        inputs = {name: scores[name] for name in COMPOSITE_INPUTS}
+        scores |= composite_scores(
+            estimate, reference, sample_rate_hz, **inputs
+        )
+    if set(DNSMOS_METRICS) & set(metrics):
+        scores |= dnsmos_scores(estimate, sample_rate_hz)
+    return scores
+
+
+def _to_compute(metrics: Sequence[str]) -> set[str]:
+    """Which of `METRICS` are asked for, or needed for what is."""
+    needed = set(metrics) & set(METRICS)
+    composite = set(COMPOSITE_METRICS) & set(metrics)
+    return needed | COMPOSITE_INPUTS if composite else needed
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -4,12 +4,19 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from speechbrain_merit.metrics.calibration import (
+    NUM_BINS,
+    expected_calibration_error,
+    reliability_bins,
+)
 
 
 def plot_confusion(
@@ -68,3 +75,66 @@ def plot_confusion(
             axes.text(column, row, text, ha="center", va="center", color=colour)
     figure.colorbar(image, label="share of the true label", shrink=0.8)
     figure.savefig(path, format="png", dpi=150)
+
+
+def plot_reliability(
+    judged: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    title: str,
+    path: str | Path,
+) -> None:
+    """Draws how often a model was right against how sure it was.
+
+    Arguments
+    ---------
+    judged : Mapping
+        For each panel, by its title, the probabilities, `[utterance, class]`,
+        and the indices of the true classes, `[utterance]`.
+    title : str
+        What the figure shows.
+    path : str or Path
+        The PNG file to write, whatever its suffix.
+
+    Example
+    -------
+    >>> path = getfixture("tmpdir") / "reliability.png"
+    >>> judged = {"clean": (np.array([[0.9, 0.1]]), np.array([0]))}
+    >>> plot_reliability(judged, "sparse_merit", path)
+    >>> path.exists()
+    True
+    """
+    size = (3.2 * len(judged) + 0.4, 3.6)
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(judged), sharey=True, squeeze=False)[0]
+    for axes, (name, found) in zip(panels, judged.items(), strict=True):
+        _draw_reliability(axes, *found)
+        error = expected_calibration_error(*found)
+        axes.set(title=f"{name}, ECE {error:.3f}", xlabel="confidence")
+    panels[0].set_ylabel("accuracy")
+    figure.suptitle(title)
+    figure.savefig(path, format="png", dpi=150)
+
+
+def _draw_reliability(
+    axes: Axes, posteriors: np.ndarray, targets: np.ndarray
+) -> None:
+    bins = reliability_bins(posteriors, targets)
+    axes.plot([0, 1], [0, 1], color="grey", linestyle="--")
+    # The paler a bar, the fewer utterances made it.
+    largest = max(found.count for found in bins)
+    axes.bar(
+        [found.confidence for found in bins],
+        [found.accuracy for found in bins],
+        width=0.8 / NUM_BINS,
+        color=[(0.0, 0.45, 0.7, 0.3 + 0.7 * b.count / largest) for b in bins],
+    )
+    for found in bins:
+        axes.text(
+            found.confidence,
+            found.accuracy,
+            str(found.count),
+            ha="center",
+            va="bottom",
+            fontsize="xx-small",
+        )
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.08))

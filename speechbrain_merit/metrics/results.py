@@ -20,13 +20,17 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from speechbrain_merit.metrics.calibration import calibration_dictionary
 from speechbrain_merit.metrics.emotion import EmotionStats
-from speechbrain_merit.metrics.enhancement import EnhancementStats
-from speechbrain_merit.metrics.plots import plot_confusion
+from speechbrain_merit.metrics.enhancement import METRICS, EnhancementStats
+from speechbrain_merit.metrics.plots import plot_confusion, plot_reliability
 
-NOISES = ("clean", "seen", "unseen")
+NOISES = ("clean", "given", "seen", "unseen")
+# These have no SNR: nothing was mixed, or the corpus did it.
+WITHOUT_SNR = ("clean", "given")
 
 SER_HEADINGS = {"f1_macro": "F1-macro", "uar": "UAR", "accuracy": "accuracy"}
 # With the decimals that are worth printing.
@@ -35,11 +39,27 @@ SE_HEADINGS = {
     "stoi": ("STOI", 3),
     "ssnr_db": ("SSNR dB", 2),
     "si_sdr_db": ("SI-SDR dB", 2),
+    "csig": ("CSIG", 2),
+    "cbak": ("CBAK", 2),
+    "covl": ("COVL", 2),
+    "dnsmos_sig": ("DNSMOS SIG", 2),
+    "dnsmos_bak": ("DNSMOS BAK", 2),
+    "dnsmos_ovrl": ("DNSMOS OVRL", 2),
+}
+# What per_utterance.csv says of a mixture, and where the plan has it.
+MIXTURE_COLUMNS = {
+    "utterance": "utterance",
+    "speaker": "speaker",
+    "start_s": "start_s",
+    "duration_s": "duration_s",
+    "noise_type": "noise_type",
+    "noise_id": "noise",
+    "noise_offset": "noise_offset",
 }
 
 
 # The order of the fields sorts as a table should: the names of NOISES happen
-# to be in alphabetical order, and snr_db is None for clean alone.
+# to be in alphabetical order, and snr_db is None for all of a kind or for none.
 @dataclass(frozen=True, order=True)
 class Condition:
     """What speech was mixed with: nothing, or noise at some SNR.
@@ -47,9 +67,11 @@ class Condition:
     Arguments
     ---------
     noise : str
-        `clean`, `seen` (noise of types that occur in training) or `unseen`.
+        `clean`, `given` (the noise of a corpus of noisy and clean files),
+        `seen` (noise of types that occur in training) or `unseen`.
     snr_db : float, optional
-        Signal-to-noise ratio in dB; None for `clean` and only there.
+        Signal-to-noise ratio in dB; None for `clean` and `given`, and only
+        there.
 
     Raises
     ------
@@ -74,11 +96,11 @@ class Condition:
             raise ValueError(
                 f"Noise {self.noise!r} is unknown; use one of {NOISES}."
             )
-        if self.noise == "clean":
+        if self.noise in WITHOUT_SNR:
             if self.snr_db is not None:
                 raise ValueError(
-                    f"Clean speech has no SNR, so snr_db must be None, not "
-                    f"{self.snr_db}."
+                    f"{self.noise.capitalize()} speech has no SNR, so snr_db "
+                    f"must be None, not {self.snr_db}."
                 )
         elif not isinstance(self.snr_db, Real) or not math.isfinite(
             self.snr_db
@@ -276,6 +298,30 @@ class TestStats:
         """
         return dict(sorted(self._by_condition.items()))
 
+    def posteriors_by_noise(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Gathers what was recognised, over all SNRs.
+
+        Returns
+        -------
+        dict
+            By kind of noise, as far as there are labelled utterances:
+            probabilities, `[utterance, class]`, and the indices of the true
+            classes, `[utterance]`.
+        """
+        found = {}
+        for noise in NOISES:
+            emotions = [
+                scores.emotion
+                for condition, scores in self.by_condition.items()
+                if condition.noise == noise and scores.emotion.ids
+            ]
+            if emotions:
+                found[noise] = (
+                    np.concatenate([stats.posteriors for stats in emotions]),
+                    np.concatenate([stats.targets for stats in emotions]),
+                )
+        return found
+
     def append(
         self,
         conditions: Sequence[Condition],
@@ -364,6 +410,7 @@ def results_dictionary(
     seed: int,
     stats: TestStats,
     routing: Mapping[str, Sequence[float]] | None,
+    temperature: float | None = None,
 ) -> dict[str, Any]:
     """Gathers the results of a test run as they go into `results.json`.
 
@@ -382,20 +429,23 @@ def results_dictionary(
     routing : Mapping or None
         For each task, the share of frames that each expert received; None
         for a system without experts.
+    temperature : float, optional
+        What the emotions' logits were divided by, where one was fitted.
 
     Returns
     -------
     dict
         `system`, `corpus`, `fold`, `seed`, `routing` and `conditions`, a list
         of dictionaries with `noise` and `snr_db` as in `Condition` and the
-        keys of `ConditionStats.summarize`.
+        keys of `ConditionStats.summarize`; `calibration` as of
+        `calibration_dictionary`.
 
     Example
     -------
     >>> stats = TestStats(["angry", "sad"])
     >>> results = results_dictionary("merit", "mini", 0, 1, stats, None)
     >>> list(results)
-    ['system', 'corpus', 'fold', 'seed', 'conditions', 'routing']
+    ['system', 'corpus', 'fold', 'seed', 'conditions', 'routing', 'calibration']
     """
     if routing is not None:
         routing = {
@@ -416,6 +466,9 @@ def results_dictionary(
             for condition, scores in stats.by_condition.items()
         ],
         "routing": routing,
+        "calibration": calibration_dictionary(
+            stats.posteriors_by_noise(), temperature
+        ),
     }
 
 
@@ -445,25 +498,44 @@ def markdown_table(results: Mapping[str, Any]) -> str:
     | condition | n | F1-macro | UAR | accuracy | PESQ-WB | STOI | ...
     """
     conditions = results["conditions"]
-    titles = [title for title, _ in SE_HEADINGS.values()]
+    headings = _headings_of(conditions)
+    titles = [title for title, _ in headings.values()]
     table = [["condition", "n", *SER_HEADINGS.values(), *titles]]
     for entry in conditions:
         name = Condition(entry["noise"], entry["snr_db"]).name
-        table.append(_table_row(name, [entry]))
+        table.append(_table_row(name, [entry], headings))
     for noise in ("seen", "unseen"):
         entries = [entry for entry in conditions if entry["noise"] == noise]
         if entries:
-            table.append(_table_row(f"mean {noise}", entries))
+            table.append(_table_row(f"mean {noise}", entries, headings))
     lines = _aligned(table)
     if any(entry["se"] for entry in conditions):
         lines += ["", "Enhancement: unprocessed -> enhanced."]
+    # Results of earlier versions have no calibration.
+    lines += _calibration_note(results.get("calibration"))
     return "\n".join([*lines, *_unscored_note(conditions)]) + "\n"
 
 
-def _table_row(name: str, entries: Sequence[Mapping[str, Any]]) -> list[str]:
+def _headings_of(
+    conditions: Sequence[Mapping[str, Any]],
+) -> dict[str, tuple[str, int]]:
+    """The headings of the metrics that were computed, in their order."""
+    computed = {key for entry in conditions for key in entry["se"] or {}}
+    return {
+        key: heading
+        for key, heading in SE_HEADINGS.items()
+        if key in (computed or METRICS)
+    }
+
+
+def _table_row(
+    name: str,
+    entries: Sequence[Mapping[str, Any]],
+    headings: Mapping[str, tuple[str, int]],
+) -> list[str]:
     row = [name, str(sum(entry["num_utterances"] for entry in entries))]
     row += [_mean_text(entries, "ser", key, 3) for key in SER_HEADINGS]
-    for key, (_, decimals) in SE_HEADINGS.items():
+    for key, (_, decimals) in headings.items():
         pair = [
             _mean_text(entries, column, key, decimals)
             for column in ("noisy", "se")
@@ -498,6 +570,18 @@ def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:])]
 
 
+def _calibration_note(calibration: Mapping[str, Any] | None) -> list[str]:
+    if calibration is None:
+        return []
+    errors = ", ".join(
+        f"{noise} {error:.3f}" for noise, error in calibration["ece"].items()
+    )
+    text = f"Expected calibration error: {errors}"
+    if calibration["temperature"] is not None:
+        text += f", with temperature {calibration['temperature']:.2f}"
+    return ["", f"{text}."]
+
+
 def _unscored_note(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
     counts = []
     for key, (title, _) in SE_HEADINGS.items():
@@ -511,13 +595,17 @@ def _unscored_note(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def write_results(
-    folder: str | Path, results: Mapping[str, Any], stats: TestStats
+    folder: str | Path,
+    results: Mapping[str, Any],
+    stats: TestStats,
+    mixtures: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Writes the files of a test run, each whole or not at all.
 
-    These are `results.json`, `results.md`, `per_utterance.csv` with a row for
-    each utterance and condition (empty cells where there is no value), and
-    `confusion_<condition>.png` where emotions were recognised.
+    These are `results.md`, `per_utterance.csv` with a row for each utterance
+    and condition (empty cells where there is no value), where emotions were
+    recognised `confusion_<condition>.png` and `reliability.png`, and last of
+    all `results.json`.
 
     Arguments
     ---------
@@ -527,6 +615,9 @@ def write_results(
         As `results_dictionary` gives it.
     stats : TestStats
         The scores that the results were made of.
+    mixtures : Mapping, optional
+        The plan of the test by identity, with `MIXTURE_KEYS`;
+        `per_utterance.csv` then tells speaker and noise of every mixture.
 
     Raises
     ------
@@ -545,7 +636,6 @@ def write_results(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
-    _write_text(folder / "results.json", text + "\n")
     heading = "# {system} on {corpus}, fold {fold}, seed {seed}".format(
         **results
     )
@@ -553,21 +643,37 @@ def write_results(
     _write_text(folder / "results.md", f"{heading}\n\n{table}")
     _write_whole(
         folder / "per_utterance.csv",
-        functools.partial(_write_utterances, stats),
+        functools.partial(_write_utterances, stats, mixtures),
     )
+    _write_figures(folder, results["system"], stats)
+    # The last one: who finds it finds the others too.
+    _write_text(folder / "results.json", text + "\n")
+
+
+def _write_figures(folder: Path, system: str, stats: TestStats) -> None:
     for condition, scores in stats.by_condition.items():
         if scores.emotion.ids:
             draw = functools.partial(
                 plot_confusion,
                 scores.emotion.confusion,
                 stats.labels,
-                f"{results['system']}, {condition.name}",
+                f"{system}, {condition.name}",
             )
             _write_whole(folder / f"confusion_{condition.name}.png", draw)
+    judged = stats.posteriors_by_noise()
+    if judged:
+        draw = functools.partial(plot_reliability, judged, system)
+        _write_whole(folder / "reliability.png", draw)
 
 
-def _write_utterances(stats: TestStats, path: Path) -> None:
-    columns = ["id", "condition", "noise", "snr_db", "true", "predicted"]
+def _write_utterances(
+    stats: TestStats,
+    mixtures: Mapping[str, Mapping[str, Any]] | None,
+    path: Path,
+) -> None:
+    columns = ["id", "condition", "noise", "snr_db"]
+    columns += [] if mixtures is None else MIXTURE_COLUMNS
+    columns += ["true", "predicted"]
     columns += [f"posterior_{label}" for label in stats.labels]
     columns += [*stats.metrics, *(f"noisy_{key}" for key in stats.metrics)]
     with open(path, "w", encoding="utf-8", newline="") as stream:
@@ -582,6 +688,10 @@ def _write_utterances(stats: TestStats, path: Path) -> None:
                 row["condition"] = condition.name
                 row["noise"] = condition.noise
                 row["snr_db"] = condition.snr_db
+                if mixtures is not None:
+                    fields = mixtures[row["id"]]
+                    for column, key in MIXTURE_COLUMNS.items():
+                        row[column] = fields[key]
                 writer.writerow(row)
 
 

@@ -22,6 +22,7 @@ from speechbrain_merit.metrics.results import (
     results_dictionary,
     write_results,
 )
+from speechbrain_merit.mixing.evaluation_plan import MIXTURE_KEYS
 
 LABELS = ["angry", "sad"]
 CLEAN = Condition("clean")
@@ -156,6 +157,7 @@ def test_schema():
         "seed",
         "conditions",
         "routing",
+        "calibration",
     ]
     assert results["routing"] == {"ser": [0.25, 0.75], "se": [1.0, 0.0]}
     metrics = ["pesq_wb", "stoi", "ssnr_db", "si_sdr_db"]
@@ -273,6 +275,7 @@ def test_files(tmp_path):
         "confusion_clean.png",
         "confusion_seen_-5dB.png",
         "confusion_unseen_2.5dB.png",
+        "reliability.png",
     }
     text = (folder / "results.json").read_text(encoding="utf-8")
     assert json.loads(text) == results
@@ -303,6 +306,51 @@ def test_per_utterance_file(tmp_path):
     assert unlabelled["true"] == unlabelled["posterior_sad"] == ""
     scores = stats.by_condition[UNSEEN].enhancement.scores["c"]
     assert float(unlabelled["ssnr_db"]) == scores["ssnr_db"]
+
+
+def test_per_utterance_file_names_speaker_and_noise(tmp_path):
+    stats, results = filled_results(metrics=["ssnr_db"])
+    mixture = dict.fromkeys(MIXTURE_KEYS)
+    plan = {
+        "a": {**mixture, "speaker": "s1", "utterance": "u1"},
+        "b": {**mixture, "noise": "rain_1", "noise_type": "rain"},
+        "c": {**mixture, "noise_offset": 7, "duration_s": 1.5},
+    }
+    write_results(tmp_path, results, stats, plan)
+    with open(tmp_path / "per_utterance.csv", encoding="utf-8") as stream:
+        clean, seen, _, unseen = csv.DictReader(stream)
+    assert (clean["speaker"], clean["utterance"]) == ("s1", "u1")
+    assert (seen["noise"], seen["noise_type"]) == ("seen", "rain")
+    assert (seen["noise_id"], seen["speaker"]) == ("rain_1", "")
+    assert (unseen["noise_offset"], unseen["duration_s"]) == ("7", "1.5")
+
+
+def test_calibration_is_by_noise():
+    stats, _ = filled_results()
+    judged = stats.posteriors_by_noise()
+    assert list(judged) == ["clean", "seen", "unseen"]
+    posteriors, targets = judged["unseen"]
+    np.testing.assert_allclose(posteriors, [[0.6, 0.4]], rtol=1e-6)
+    assert targets.tolist() == [1]
+    results = results_dictionary("s", "c", 0, 0, stats, None, 2.0)
+    calibration = results["calibration"]
+    assert calibration["temperature"] == 2.0
+    assert calibration["ece"]["unseen"] == pytest.approx(0.6)
+    # Odds of 3 to 2 were 9 to 4 before the temperature.
+    assert calibration["uncalibrated_ece"]["unseen"] == pytest.approx(9 / 13)
+    assert "unseen 0.600, with temperature 2.00." in markdown_table(results)
+
+
+def test_table_has_the_metrics_that_were_computed():
+    _, results = filled_results(metrics=["ssnr_db", "csig"])
+    row = cells_by_condition(markdown_table(results))["clean"]
+    assert [name for name in row if name not in ("condition", "n")] == [
+        "F1-macro",
+        "UAR",
+        "accuracy",
+        "SSNR dB",
+        "CSIG",
+    ]
 
 
 def test_number_that_json_lacks_is_refused(tmp_path):

@@ -1,0 +1,292 @@
+"""Reading what test runs wrote, to be compared.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import csv
+import dataclasses
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechbrain_merit.metrics.results import MIXTURE_COLUMNS, Condition
+
+RESULTS = "results.json"
+UTTERANCES = "per_utterance.csv"
+PLAN = Path("manifests") / "mixtures_test.json"
+# Where train.py puts what a run with --debug wrote.
+DEBUG_FOLDER = "debug"
+
+_POSTERIOR, _NOISY = "posterior_", "noisy_"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A tested model, with its scores by utterance and condition.
+
+    Arguments
+    ---------
+    folder : Path
+        Where they were read.
+    system : str
+        Name of the system.
+    corpus : str
+        Name of the corpus.
+    fold : str
+        Which part of the corpus was tested.
+    seed : str
+        Of the training.
+    emotions : tuple of str
+        Names of the classes; empty for a system without.
+    conditions : tuple of Condition
+        Sorted.
+    utterances : tuple of str
+        Sorted identities of the speech.
+    speakers : tuple of str
+        Of every utterance.
+    true : numpy.ndarray
+        Index of the true emotion, -1 where there is none,
+        `[utterance, condition]`.
+    predicted : numpy.ndarray
+        Index of the predicted emotion, -1 where there is none,
+        `[utterance, condition]`.
+    scores : dict
+        By metric the scores of the enhanced speech, NaN where there is none,
+        `[utterance, condition]`.
+    noisy : dict
+        The same of the unprocessed speech.
+    mixtures : dict
+        By utterance and name of the condition, what was mixed: the columns of
+        `MIXTURE_COLUMNS` as text, and the true emotion.
+    calibration : Mapping or None
+        As in `results.json`.
+    """
+
+    folder: Path
+    system: str
+    corpus: str
+    fold: str
+    seed: str
+    emotions: tuple[str, ...]
+    conditions: tuple[Condition, ...]
+    utterances: tuple[str, ...]
+    speakers: tuple[str, ...]
+    true: np.ndarray
+    predicted: np.ndarray
+    scores: dict[str, np.ndarray]
+    noisy: dict[str, np.ndarray]
+    mixtures: dict[tuple[str, str], dict[str, str]]
+    calibration: Mapping[str, Any] | None
+
+
+def find_runs(places: Iterable[str | Path]) -> list[Run]:
+    """Reads all runs in some folders.
+
+    Arguments
+    ---------
+    places : iterable of str or Path
+        Result folders, or folders that hold such at any depth, each as it is
+        or as `NAME=FOLDER`, which gives its system another name.
+
+    Returns
+    -------
+    list of Run
+        In the order of the places, and within each sorted by folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a place holds no results.
+    ValueError
+        If two runs have the same system, corpus, fold and seed.
+
+    Example
+    -------
+    >>> find_runs(["nowhere"])
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: nowhere holds no results.json: give the output ...
+    """
+    found: dict[tuple[str, ...], Run] = {}
+    for place in map(str, places):
+        name, folder = None, Path(place)
+        if not folder.exists() and "=" in place:
+            name, _, rest = place.partition("=")
+            folder = Path(rest)
+        for path in _result_files(folder):
+            run = _share_mixtures(read_run(path.parent, name), found.values())
+            key = (run.system, run.corpus, run.fold, run.seed)
+            other = found.setdefault(key, run)
+            if other.folder.resolve() != run.folder.resolve():
+                raise ValueError(
+                    f"{other.folder} and {run.folder} are both of {run.system}"
+                    f" on {run.corpus}, fold {run.fold}, seed {run.seed}: "
+                    "leave one out, or name one by NAME=FOLDER."
+                )
+    return list(found.values())
+
+
+def _share_mixtures(run: Run, others: Iterable[Run]) -> Run:
+    """Keeps the same mixtures once, as they are most of what a run holds."""
+    for other in others:
+        if other.fold == run.fold and other.mixtures == run.mixtures:
+            return dataclasses.replace(run, mixtures=other.mixtures)
+    return run
+
+
+def _result_files(folder: Path) -> list[Path]:
+    found = sorted(
+        path
+        for path in folder.rglob(RESULTS)
+        if path.parent == folder or path.parent.name != DEBUG_FOLDER
+    )
+    if not found:
+        raise FileNotFoundError(
+            f"{folder} holds no {RESULTS}: give the output folders of "
+            "finished experiments, or a folder above them."
+        )
+    return found
+
+
+def read_run(folder: str | Path, system: str | None = None) -> Run:
+    """Reads a test run.
+
+    Arguments
+    ---------
+    folder : str or Path
+        What train.py wrote its results to.
+    system : str, optional
+        Another name than the one in `results.json`.
+
+    Returns
+    -------
+    Run
+        All that the report needs of it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        If it is not known who spoke, as in results of earlier versions whose
+        manifests are gone.
+
+    Example
+    -------
+    >>> read_run("nowhere")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: [Errno 2] No such file or directory: 'nowhere/results...
+    """
+    folder = Path(folder)
+    results = json.loads((folder / RESULTS).read_text("utf-8"))
+    with open(folder / UTTERANCES, encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows:
+        raise ValueError(f"{folder / UTTERANCES} holds no utterance.")
+    rows = _add_mixtures(rows, folder)
+    grid = _Grid(rows)
+    emotions = _emotions(rows)
+    scores = {
+        metric: grid.numbers(metric)
+        for metric in rows[0]
+        if _NOISY + metric in rows[0]
+    }
+    scores = {m: s for m, s in scores.items() if not np.isnan(s).all()}
+    return Run(
+        folder=folder,
+        system=system or results["system"],
+        corpus=results["corpus"],
+        fold=str(results["fold"]),
+        seed=str(results["seed"]),
+        emotions=emotions,
+        conditions=grid.conditions,
+        utterances=grid.utterances,
+        speakers=grid.speakers,
+        true=grid.indices("true", emotions),
+        predicted=grid.indices("predicted", emotions),
+        scores=scores,
+        noisy={metric: grid.numbers(_NOISY + metric) for metric in scores},
+        mixtures={
+            (row["utterance"], row["condition"]): {
+                **{column: row[column] for column in MIXTURE_COLUMNS},
+                "emotion": row["true"],
+            }
+            for row in rows
+        },
+        # Results of earlier versions have none.
+        calibration=results.get("calibration"),
+    )
+
+
+class _Grid:
+    """Puts the rows of a test into tables of `[utterance, condition]`."""
+
+    def __init__(self, rows: Sequence[Mapping[str, str]]) -> None:
+        self.rows = rows
+        found = [_condition(row) for row in rows]
+        self.conditions = tuple(sorted(set(found)))
+        speakers = {row["utterance"]: row["speaker"] for row in rows}
+        self.utterances = tuple(sorted(speakers))
+        self.speakers = tuple(speakers[name] for name in self.utterances)
+        lines = {name: i for i, name in enumerate(self.utterances)}
+        columns = {c: i for i, c in enumerate(self.conditions)}
+        self._places = (
+            [lines[row["utterance"]] for row in rows],
+            [columns[condition] for condition in found],
+        )
+
+    def numbers(self, column: str) -> np.ndarray:
+        values = [float(row[column] or "nan") for row in self.rows]
+        return self._table(values, math.nan)
+
+    def indices(self, column: str, names: Sequence[str]) -> np.ndarray:
+        known = {"": -1, **{name: i for i, name in enumerate(names)}}
+        # What a system without classes says of the true one is nothing.
+        values = [known[row[column]] if names else -1 for row in self.rows]
+        return self._table(values, -1)
+
+    def _table(self, values: Sequence[float], missing: float) -> np.ndarray:
+        shape = (len(self.utterances), len(self.conditions))
+        table = np.full(shape, missing)
+        table[self._places] = values
+        return table
+
+
+def _add_mixtures(
+    rows: Sequence[dict[str, str]], folder: Path
+) -> list[dict[str, str]]:
+    """Adds speaker and noise to the rows of an earlier version."""
+    if set(MIXTURE_COLUMNS) <= set(rows[0]):
+        return list(rows)
+    if not (folder / PLAN).is_file():
+        raise ValueError(
+            f"{folder / UTTERANCES} does not name the speakers, and there is "
+            f"no {folder / PLAN}: an earlier version wrote it. Test the model "
+            "again, with the command that trained it and --test_only."
+        )
+    plan = json.loads((folder / PLAN).read_text("utf-8"))
+    return [{**row, **_mixture(plan[row["id"]])} for row in rows]
+
+
+def _mixture(fields: Mapping[str, Any]) -> dict[str, str]:
+    """The columns of a mixture as the csv module writes them."""
+    values = {c: fields[key] for c, key in MIXTURE_COLUMNS.items()}
+    return {c: "" if v is None else str(v) for c, v in values.items()}
+
+
+def _condition(row: Mapping[str, str]) -> Condition:
+    snr_db = float(row["snr_db"]) if row["snr_db"] else None
+    return Condition(row["noise"], snr_db)
+
+
+def _emotions(rows: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    named = [c for c in rows[0] if c.startswith(_POSTERIOR)]
+    if not any(row["predicted"] for row in rows):
+        return ()
+    return tuple(column.removeprefix(_POSTERIOR) for column in named)

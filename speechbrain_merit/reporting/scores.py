@@ -1,0 +1,365 @@
+"""Scores of systems over folds, seeds and SNRs, with 95 % intervals.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from speechbrain_merit.metrics.results import NOISES, WITHOUT_SNR, Condition
+
+from .resampling import (
+    average_recall,
+    f1_macro,
+    random_generator,
+    resampled_sums,
+)
+from .runs import Run
+
+# The noisy speech, which the enhanced is compared with, as a system.
+UNPROCESSED = "unprocessed"
+EMOTION_METRICS = ("f1_macro", "uar", "accuracy")
+INTERVAL_PERCENTILES = (2.5, 97.5)
+
+
+class Row(NamedTuple):
+    """A condition, or the mean over the SNRs of a kind of noise.
+
+    Arguments
+    ---------
+    name : str
+        Such as `seen_-5dB` or `mean seen`.
+    noise : str
+        One of `NOISES`.
+    snr_db : float or None
+        None where there is none, and for means.
+    columns : tuple of int
+        Which of the conditions are averaged.
+    in_summary : bool
+        Whether it is a mean, or the only condition of its kind.
+    """
+
+    name: str
+    noise: str
+    snr_db: float | None
+    columns: tuple[int, ...]
+    in_summary: bool
+
+
+class Estimate(NamedTuple):
+    """A score with its interval.
+
+    Arguments
+    ---------
+    value : float
+        NaN where there is none.
+    low : float
+        Lower end of the interval.
+    high : float
+        Its upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """What the systems of a report reach.
+
+    Arguments
+    ---------
+    rows : tuple of Row
+        Conditions and means, in the order of a table.
+    values : dict
+        By system and metric the scores, `[row]`.
+    resampled : dict
+        By system and metric those of resampled test sets, `[resample, row]`.
+    """
+
+    rows: tuple[Row, ...]
+    values: dict[str, dict[str, np.ndarray]]
+    resampled: dict[str, dict[str, np.ndarray]]
+
+    def estimate(self, system: str, metric: str, row: Row) -> Estimate | None:
+        """Gives a score with its interval.
+
+        Arguments
+        ---------
+        system : str
+            Name of the system.
+        metric : str
+            Name of the metric.
+        row : Row
+            One of `rows`.
+
+        Returns
+        -------
+        Estimate or None
+            Nothing where the system does not have the metric, or where its
+            mean is not finite, as the SI-SDR of clean speech.
+        """
+        if metric not in self.values[system]:
+            return None
+        index = self.rows.index(row)
+        value = self.values[system][metric][index]
+        if not np.isfinite(value):
+            return None
+        drawn = self.resampled[system][metric][:, index]
+        return Estimate(float(value), *interval(drawn))
+
+
+def interval(drawn: np.ndarray) -> tuple[float, float]:
+    """Gives the 95 % interval of resampled values, by percentiles.
+
+    Arguments
+    ---------
+    drawn : numpy.ndarray
+        `[resample]`.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper end.
+
+    Example
+    -------
+    >>> [round(end, 6) for end in interval(np.arange(1001.0))]
+    [25.0, 975.0]
+    """
+    low, high = np.percentile(drawn, INTERVAL_PERCENTILES)
+    return float(low), float(high)
+
+
+def table_rows(conditions: Sequence[Condition]) -> tuple[Row, ...]:
+    """Puts the mean of each kind of noise below its conditions.
+
+    Arguments
+    ---------
+    conditions : sequence of Condition
+        Sorted.
+
+    Returns
+    -------
+    tuple of Row
+        In the order of a table.
+
+    Example
+    -------
+    >>> conditions = [Condition("clean"), Condition("seen", 0)]
+    >>> [row.name for row in table_rows(conditions)]
+    ['clean', 'seen_0dB', 'mean seen']
+    """
+    rows = []
+    for noise in NOISES:
+        columns = [i for i, c in enumerate(conditions) if c.noise == noise]
+        is_single = noise in WITHOUT_SNR
+        for column in columns:
+            condition = conditions[column]
+            rows.append(
+                Row(
+                    condition.name,
+                    noise,
+                    condition.snr_db,
+                    (column,),
+                    is_single,
+                )
+            )
+        if columns and not is_single:
+            rows.append(Row(f"mean {noise}", noise, None, tuple(columns), True))
+    return tuple(rows)
+
+
+def score_systems(runs: Sequence[Run], num_resamples: int, seed: int) -> Scores:
+    """Scores every system: the mean over folds of the mean over seeds.
+
+    An interval comes from resampling the utterances of every speaker, the
+    same ones for all systems, and the seeds where a system has several.
+
+    Arguments
+    ---------
+    runs : sequence of Run
+        Runs that can be compared, see `check_comparable`.
+    num_resamples : int
+        Number of resampled test sets.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    Scores
+        Of all systems in the order of their first runs; the unprocessed
+        speech is the last one, if there is enhanced speech.
+
+    Example
+    -------
+    >>> score_systems([], 100, 0).values
+    {}
+    """
+    by_system: dict[str, list[Run]] = {}
+    for run in [*runs, *unprocessed(runs)]:
+        by_system.setdefault(run.system, []).append(run)
+    rows = table_rows(runs[0].conditions if runs else ())
+    values, resampled = {}, {}
+    for system, own in by_system.items():
+        values[system] = _in_rows(_plain_scores(own), rows)
+        drawn = _resampled_scores(own, num_resamples, seed)
+        resampled[system] = _in_rows(drawn, rows)
+    return Scores(rows, values, resampled)
+
+
+def unprocessed(runs: Sequence[Run]) -> list[Run]:
+    """Makes a system of the noisy speech, from one run of every fold.
+
+    Arguments
+    ---------
+    runs : sequence of Run
+        Runs of all systems.
+
+    Returns
+    -------
+    list of Run
+        With the scores of the unprocessed speech; empty where none was
+        enhanced.
+
+    Example
+    -------
+    >>> unprocessed([])
+    []
+    """
+    first: dict[str, Run] = {}
+    for run in runs:
+        if run.noisy:
+            first.setdefault(run.fold, run)
+    changes = {"system": UNPROCESSED, "emotions": (), "calibration": None}
+    return [
+        dataclasses.replace(run, scores=run.noisy, **changes)
+        for run in first.values()
+    ]
+
+
+def group_by_fold(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Sorts the runs of a system: by fold, one for every seed.
+
+    Arguments
+    ---------
+    runs : sequence of Run
+        Of one system.
+
+    Returns
+    -------
+    dict
+        Runs by fold, the folds sorted.
+
+    Example
+    -------
+    >>> group_by_fold([])
+    {}
+    """
+    folds: dict[str, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: (run.fold, run.seed)):
+        folds.setdefault(run.fold, []).append(run)
+    return folds
+
+
+def _plain_scores(runs: Sequence[Run]) -> dict[str, np.ndarray]:
+    """Scores a system by metric, `[condition]`."""
+    folds = []
+    for own in group_by_fold(runs).values():
+        folds.append(
+            _mean([_statistics(run, _columns(run).sum(axis=0)) for run in own])
+        )
+    return _mean(folds)
+
+
+def _resampled_scores(
+    runs: Sequence[Run], num_resamples: int, seed: int
+) -> dict[str, np.ndarray]:
+    """Scores a system on resampled test sets, `[resample, condition]`."""
+    folds = []
+    for fold, own in group_by_fold(runs).items():
+        seeds = []
+        for run in own:
+            purpose = (seed, run.corpus, fold)
+            sums = resampled_sums(
+                _columns(run), run.speakers, num_resamples, *purpose
+            )
+            seeds.append(_statistics(run, sums))
+        generator = random_generator(seed, "seeds", own[0].system, fold)
+        picked = generator.integers(len(own), size=(len(own), num_resamples))
+        lines = np.arange(num_resamples)
+        folds.append(
+            {
+                m: np.stack([s[m] for s in seeds])[picked, lines].mean(axis=0)
+                for m in _shared(seeds)
+            }
+        )
+    return _mean(folds)
+
+
+def _mean(scores: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Averages, by metric, what all have."""
+    return {
+        metric: np.mean([found[metric] for found in scores], axis=0)
+        for metric in _shared(scores)
+    }
+
+
+def _shared(scores: Sequence[dict[str, np.ndarray]]) -> list[str]:
+    return [m for m in scores[0] if all(m in found for found in scores)]
+
+
+def _columns(run: Run) -> np.ndarray:
+    """What is summed over utterances, `[utterance, column]`.
+
+    First the confusions of all conditions, then for every metric the scores
+    and whether there is one.
+    """
+    num_classes = len(run.emotions)
+    judged = (run.true >= 0) & (run.predicted >= 0)
+    cells = np.where(judged, run.true * num_classes + run.predicted, -1)
+    confusions = cells[..., None] == np.arange(num_classes**2)
+    parts = [confusions.reshape(len(run.utterances), -1)]
+    for scores in run.scores.values():
+        scored = ~np.isnan(scores)
+        parts += [np.where(scored, scores, 0.0), scored]
+    return np.concatenate(parts, axis=1, dtype=float)
+
+
+def _statistics(run: Run, sums: np.ndarray) -> dict[str, np.ndarray]:
+    """Turns sums of `_columns`, `[..., column]`, into scores by metric."""
+    found = {}
+    num_classes, num_conditions = len(run.emotions), len(run.conditions)
+    size = num_conditions * num_classes**2
+    if num_classes:
+        shape = (num_conditions, num_classes, num_classes)
+        confusions = sums[..., :size].reshape(*sums.shape[:-1], *shape)
+        hits = np.trace(confusions, axis1=-2, axis2=-1)
+        with np.errstate(invalid="ignore"):
+            accuracy = hits / confusions.sum(axis=(-2, -1))
+        scores = (f1_macro(confusions), average_recall(confusions), accuracy)
+        found.update(zip(EMOTION_METRICS, scores, strict=True))
+    for number, metric in enumerate(run.scores):
+        start = size + 2 * number * num_conditions
+        middle = start + num_conditions
+        counts = sums[..., middle : middle + num_conditions]
+        with np.errstate(invalid="ignore"):
+            found[metric] = sums[..., start:middle] / counts
+    return found
+
+
+def _in_rows(
+    scores: dict[str, np.ndarray], rows: Sequence[Row]
+) -> dict[str, np.ndarray]:
+    """Averages conditions, `[..., condition]`, to rows, `[..., row]`."""
+    return {
+        metric: np.stack(
+            [found[..., row.columns].mean(axis=-1) for row in rows], axis=-1
+        )
+        for metric, found in scores.items()
+    }

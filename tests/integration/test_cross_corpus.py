@@ -1,0 +1,85 @@
+"""A trained model tested by another run than the one that trained it.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import csv
+import json
+
+import pytest
+from small_run import run
+
+
+def scores(folder):
+    """The conditions of results.json, without rounding in the last place."""
+    results = json.loads((folder / "results.json").read_text())
+    return [
+        {task: condition[task] for task in ("ser", "num_utterances")}
+        for condition in results["conditions"]
+    ]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, data):
+    """A run of one epoch."""
+    folder = tmp_path_factory.mktemp("trained")
+    result = run(folder, data, number_of_epochs=1)
+    assert result.returncode == 0, result.stdout[-3000:]
+    return folder
+
+
+def test_another_run_finds_the_same_and_trains_nothing(trained, data, tmp_path):
+    """Also where the model of the YAML has another size."""
+    options = {"pretrained_folder": trained, "system": "borrowed"}
+    options |= {
+        "expert_hidden_size": 8,
+        "emotions": "[angry,sad,happy,neutral]",
+    }
+    result = run(tmp_path / "test", data, "--test_only", **options)
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert scores(tmp_path / "test") == scores(trained)
+    results = json.loads((tmp_path / "test" / "results.json").read_text())
+    assert results["system"] == "borrowed"
+    assert results["calibration"]["temperature"] is None
+    own = json.loads((trained / "results.json").read_text())["calibration"]
+    assert results["calibration"]["ece"] == pytest.approx(own["ece"], abs=1e-5)
+    assert own["temperature"] > 0
+    assert not (tmp_path / "test" / "pretrained").exists()
+
+
+def test_labels_are_mapped(trained, data, tmp_path):
+    options = {"label_mapping": "{sad: null, neutral: happy}"}
+    result = run(
+        tmp_path, data, "--test_only", pretrained_folder=trained, **options
+    )
+    assert result.returncode == 0, result.stdout[-3000:]
+    with open(tmp_path / "per_utterance.csv") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["true"] for row in rows} == {"angry", "happy", ""}
+    assert {row["true"] for row in rows if "_sad_" in row["id"]} == {""}
+    assert all(row["speaker"] and row["utterance"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("flags", "options", "message"),
+    [
+        ([], {}, "add --test_only"),
+        (["--test_only"], {"variant": "ser_only"}, "tasks"),
+        (["--test_only"], {"emotions": "[sad, angry]"}, "emotions"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    trained, data, tmp_path, flags, options, message
+):
+    result = run(tmp_path, data, *flags, pretrained_folder=trained, **options)
+    assert result.returncode != 0
+    assert message in result.stdout
+
+
+def test_a_training_is_not_written_over(trained, data):
+    before = (trained / "results.json").read_bytes()
+    result = run(trained, data, "--test_only", pretrained_folder=trained)
+    assert result.returncode != 0
+    assert "holds a training" in result.stdout
+    assert (trained / "results.json").read_bytes() == before

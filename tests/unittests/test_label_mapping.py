@@ -1,0 +1,25 @@
+"""Labels of a corpus as those of a model."""
+
+import pytest
+
+from train import map_label
+
+HPARAMS = {
+    "emotions": ["angry", "sad"],
+    "corpus": "Mine",
+    "label_mapping": {"anger": "angry", "calm": None, "happy": "joy"},
+}
+
+
+@pytest.mark.parametrize(
+    ("label", "mapped"),
+    [("sad", "sad"), ("anger", "angry"), ("calm", None), (None, None)],
+)
+def test_labels_are_mapped(label, mapped):
+    assert map_label(HPARAMS, label) == mapped
+
+
+@pytest.mark.parametrize("label", ["happy", "bored"])
+def test_unknown_labels_are_named(label):
+    with pytest.raises(ValueError, match="joy|bored.*Mine.*label_mapping"):
+        map_label(HPARAMS, label)

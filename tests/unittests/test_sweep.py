@@ -1,0 +1,372 @@
+"""The sweep, with a script in place of train.py that only leaves files.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from speechbrain_merit.command_line import main
+from speechbrain_merit.sweep import (
+    Progress,
+    Scheduler,
+    parse_systems,
+    plan_runs,
+    read_spec,
+    summary_text,
+)
+from speechbrain_merit.sweep.folder_lock import lock_folder
+
+# Does what its options say, and notes when; results are the last thing made.
+STUB = """\
+import json, sys, time
+from pathlib import Path
+
+options = dict(a[2:].split("=", 1) for a in sys.argv[2:] if "=" in a)
+folder = Path(options["output_folder"])
+system = options.get("system", Path(sys.argv[1]).stem)
+place = f"{system} {options['fold']} {options.get('device')}"
+
+
+def note(event):
+    with open(Path(__file__).parent / "journal.txt", "a") as journal:
+        journal.write(f"{event} {place}\\n")
+
+
+assert "--noprogressbar" in sys.argv
+note("start")
+enhancer = options.get("enhancer_folder")
+if enhancer and not (Path(enhancer) / "hyperparams.yaml").is_file():
+    sys.exit("there is no enhancer")
+time.sleep(float(options.get("pause", 0)) / 2)
+(folder / "manifests").mkdir(parents=True, exist_ok=True)
+(folder / "manifests" / "mixtures_test.json").write_text("{}")
+time.sleep(float(options.get("pause", 0)) / 2)
+if (Path(__file__).parent / f"{system}{options['fold']}.fails").exists():
+    raise ValueError("no luck")
+(folder / "pretrained").mkdir(exist_ok=True)
+(folder / "pretrained" / "hyperparams.yaml").write_text("")
+condition = {"noise": "seen", "ser": {"f1_macro": 0.5}, "se": None}
+results = {"conditions": [condition], "options": options}
+(folder / "results.json").write_text(json.dumps(results))
+note("end")
+"""
+VARIANTS = ("sparse_merit", "se_only", "ser_only")
+
+
+@pytest.fixture
+def script(tmp_path):
+    """A train.py that trains nothing, with the files of four variants."""
+    (tmp_path / "hparams").mkdir()
+    for name in VARIANTS:
+        (tmp_path / "hparams" / f"{name}.yaml").write_text("seed: 1\n")
+    (tmp_path / "hparams" / "se_then_ser.yaml").write_text(
+        "seed: 1\nenhancer_folder: !PLACEHOLDER\n"
+    )
+    (tmp_path / "train.py").write_text(STUB)
+    return tmp_path / "train.py"
+
+
+def plan(script, variants, folds=(0,), options=(), seeds=(7,)):
+    return plan_runs(
+        parse_systems(variants),
+        folds,
+        seeds,
+        "mini",
+        script.parent / "out",
+        script.parent / "hparams",
+        options,
+    )
+
+
+def sweep(script, runs, slots=(None,), progress=None):
+    """Runs a plan, and gives what became of each run."""
+    progress = progress or Progress(len(runs))
+    scheduler = Scheduler(script, slots, progress, poll_s=0.02)
+    return {outcome.run.name: outcome for outcome in scheduler.run(runs)}
+
+
+def journal(script):
+    """What the script noted: events, systems, folds and devices."""
+    text = (script.parent / "journal.txt").read_text()
+    return [tuple(line.split()) for line in text.splitlines()]
+
+
+# The plan
+
+
+def test_plan_is_fold_by_fold_with_all_that_train_py_needs(script):
+    runs = plan(script, ["ser_only", "sparse_merit"], [0, 2], ["--lr=1"])
+    assert [run.name for run in runs] == [
+        "ser_only/fold0_seed7",
+        "sparse_merit/fold0_seed7",
+        "ser_only/fold2_seed7",
+        "sparse_merit/fold2_seed7",
+    ]
+    assert runs[-1].arguments == (
+        str(script.parent / "hparams" / "sparse_merit.yaml"),
+        "--corpus=mini",
+        "--fold=2",
+        "--seed=7",
+        f"--output_folder={runs[-1].folder}",
+        "--lr=1",
+    )
+
+
+def test_a_cascade_gets_the_enhancer_of_its_fold_and_seed(script):
+    runs = plan(script, ["se_then_ser", "ser_only"], [3], seeds=[1, 2])
+    assert [run.system.name for run in runs] == [
+        "se_only",
+        "ser_only",
+        "se_then_ser",
+    ] * 2
+    cascade = runs[5]
+    assert cascade.needs == runs[3].folder
+    needed = f"--enhancer_folder={runs[3].folder / 'pretrained'}"
+    assert needed in cascade.arguments and "seed2" in needed
+    given = plan(script, ["se_then_ser"], options=["--enhancer_folder=mine"])
+    assert [run.needs for run in given] == [None]
+
+
+def test_a_variant_with_what_differs_has_a_name_of_its_own(script):
+    entry = {
+        "top2": {"variant": "sparse_merit", "top_k": 2, "emotions": ["sad"]}
+    }
+    plain, changed = plan(script, ["sparse_merit", entry])
+    assert changed.folder.parent.name == "top2"
+    assert changed.arguments[0] == plain.arguments[0]
+    assert changed.arguments[-3:] == (
+        "--system=top2",
+        "--top_k=2",
+        '--emotions=["sad"]',
+    )
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        (["sparse"], "no variant 'sparse'.*se_only, se_then_ser"),
+        (["se_only", "se_only"], "more than once"),
+        ([{"a": {}, "b": {}}], "a name with what differs"),
+    ],
+)
+def test_wrong_variants_are_named(script, variants, message):
+    with pytest.raises(ValueError, match=message):
+        plan(script, variants)
+
+
+def test_wrong_keys_of_a_description_are_named(tmp_path):
+    (tmp_path / "sweep.yml").write_text("variant: [se_only]")
+    with pytest.raises(ValueError, match="sweep.yml.*'variant'.*'variants'"):
+        read_spec(tmp_path / "sweep.yml")
+
+
+# Running
+
+
+def test_everything_runs_once(script):
+    runs = plan(script, ["se_then_ser", "sparse_merit"], [0, 1])
+    outcomes = sweep(script, runs)
+    assert {o.status for o in outcomes.values()} == {"finished"}
+    started = [entry[1:3] for entry in journal(script) if entry[0] == "start"]
+    assert started == [(run.system.name, run.fold) for run in runs]
+    again = sweep(script, runs)
+    assert {o.status for o in again.values()} == {"finished before"}
+    assert len(journal(script)) == 2 * len(runs)
+
+
+def test_a_failure_stops_nothing_but_what_needs_it(script):
+    (script.parent / "se_only0.fails").touch()
+    runs = plan(script, ["se_only", "se_then_ser", "ser_only"], [0, 1])
+    outcomes = sweep(script, runs)
+    assert {name: o.status for name, o in outcomes.items()} == {
+        "se_only/fold0_seed7": "failed",
+        "ser_only/fold0_seed7": "finished",
+        "se_then_ser/fold0_seed7": "left out",
+        "se_only/fold1_seed7": "finished",
+        "ser_only/fold1_seed7": "finished",
+        "se_then_ser/fold1_seed7": "finished",
+    }
+    failed = outcomes["se_only/fold0_seed7"]
+    log = failed.run.folder / "sweep_log.txt"
+    assert failed.reason == f"exit status 1, see {log}: ValueError: no luck"
+    assert "se_only/fold0_seed7" in outcomes["se_then_ser/fold0_seed7"].reason
+    # Only what is missing runs again, once the cause is gone.
+    (script.parent / "se_only0.fails").unlink()
+    (script.parent / "journal.txt").unlink()
+    outcomes = sweep(script, runs)
+    assert all(outcome.is_good for outcome in outcomes.values())
+    assert [entry[1] for entry in journal(script) if entry[0] == "end"] == [
+        "se_only",
+        "se_then_ser",
+    ]
+    # The log of the first attempt is kept.
+    assert log.read_text().count("ValueError: no luck") == 1
+
+
+def test_a_run_whose_model_is_needed_and_gone_is_run_again(script):
+    runs = plan(script, ["se_only", "se_then_ser"])
+    sweep(script, runs)
+    (runs[0].folder / "pretrained" / "hyperparams.yaml").unlink()
+    outcomes = sweep(script, runs)
+    assert outcomes[runs[0].name].status == "finished"
+    assert outcomes[runs[1].name].status == "finished before"
+
+
+def test_runs_share_the_devices(script):
+    runs = plan(script, ["sparse_merit"], range(5), ["--pause=0.3"])
+    outcomes = sweep(script, runs, ["cuda:0", "cuda:1"])
+    assert all(outcome.is_good for outcome in outcomes.values())
+    busy, most = set(), 0
+    for event, _, _, device in journal(script):
+        if event == "start":
+            assert device not in busy
+            busy.add(device)
+        else:
+            busy.remove(device)
+        most = max(most, len(busy))
+    assert most == 2
+
+
+class Events(Progress):
+    """Notes what it is told, with what the script had noted by then."""
+
+    def __init__(self, script):
+        super().__init__(0)
+        self.script, self.events = script, []
+
+    def started(self, name, device):
+        self.events.append(("started", name))
+        # What runs share is there before the second one starts.
+        made = list((self.script.parent / "out").rglob("mixtures_test.json"))
+        self.events.append(("prepared", len(made)))
+
+    def busy(self, name):
+        self.events.append(("busy", name))
+
+
+def test_the_first_run_prepares_alone(script):
+    runs = plan(script, ["sparse_merit"], [0, 1], ["--pause=0.3"])
+    events = Events(script)
+    sweep(script, runs, ["a", "b"], events)
+    prepared = [count for kind, count in events.events if kind == "prepared"]
+    assert prepared == [0, 1]
+
+
+def test_a_process_that_outlived_its_sweep_is_waited_for(script):
+    (run,) = plan(script, ["sparse_merit"])
+    lock = lock_folder(run.folder)
+    sleeper = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(0.5)"],
+        pass_fds=[lock.fileno()],
+    )
+    # As if the sweep had been killed: the process has the lock by itself.
+    lock.close()
+    events = Events(script)
+    outcomes = sweep(script, [run], progress=events)
+    assert sleeper.wait() == 0
+    assert events.events[0] == ("busy", run.name)
+    assert ("started", run.name) in events.events
+    assert outcomes[run.name].status == "finished"
+
+
+def test_what_another_process_finished_is_not_run_again(script):
+    (run,) = plan(script, ["sparse_merit"])
+    lock = lock_folder(run.folder)
+    arguments = [*run.arguments, "--noprogressbar"]
+    subprocess.Popen(
+        [sys.executable, script, *arguments, "--pause=0.5"],
+        pass_fds=[lock.fileno()],
+    )
+    lock.close()
+    outcomes = sweep(script, [run])
+    assert outcomes[run.name].status == "finished"
+    assert len(journal(script)) == 2
+
+
+def test_an_interruption_ends_what_is_running(script, monkeypatch):
+    runs = plan(script, ["sparse_merit"], [0], ["--pause=60"])
+
+    class Interrupted(Progress):
+        def show(self, running):
+            if running:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(script, runs, progress=Interrupted(1))
+    # Nobody holds the lock any more: the run has ended.
+    lock_folder(runs[0].folder).close()
+
+
+# The command
+
+
+def command(script, *arguments):
+    out = ["--out", str(script.parent / "out"), "--script", str(script)]
+    return main(["sweep", *out, *map(str, arguments)])
+
+
+def test_the_command_says_what_became_of_it(script, monkeypatch):
+    (script.parent / "ser_only0.fails").touch()
+    arguments = ("--variants", "ser_only,sparse_merit", "--", "--lr=2")
+    assert command(script, *arguments) == 1
+    text = (script.parent / "out" / "sweep.md").read_text()
+    assert "sparse_merit/fold0_seed1986 | finished" in " ".join(text.split())
+    assert "0.500" in text and "no luck" in text
+    (script.parent / "ser_only0.fails").unlink()
+    assert command(script, *arguments) == 0
+    text = (script.parent / "out" / "sweep.md").read_text()
+    assert "finished before" in text and "no luck" not in text
+    found = (script.parent / "out").rglob("results.json")
+    assert all('"lr": "2"' in path.read_text() for path in found)
+
+
+def test_a_description_is_overridden_by_the_command(script):
+    spec = script.parent / "sweep.yml"
+    spec.write_text(
+        "variants: [sparse_merit, ser_only]\nfolds: [0, 1]\nseeds: [5]\n"
+        "options: {lr: 1, top_k: 2}\n"
+    )
+    arguments = ("--spec", spec, "--folds", "1", "--variants", "ser_only")
+    assert command(script, *arguments, "--", "--lr=3") == 0
+    (path,) = (script.parent / "out").rglob("results.json")
+    assert path.parent.name == "fold1_seed5"
+    text = path.read_text()
+    assert '"lr": "3"' in text and '"top_k": "2"' in text
+
+
+def test_a_dry_run_runs_nothing(script):
+    assert command(script, "--variants", "ser_only", "--dry_run") == 0
+    assert not (script.parent / "out").exists()
+
+
+def test_mistakes_are_told_before_anything_runs(script, tmp_path):
+    assert command(script) == 1
+    assert command(script, "--variants", "nothing") == 1
+    assert command(script, "--variants", "ser_only", "--jobs", "0") == 1
+    assert main(["sweep", "--script", str(tmp_path / "no.py")]) == 1
+
+
+def test_summary_has_no_figures_of_what_is_missing(script):
+    (run,) = plan(script, ["sparse_merit"])
+    text = summary_text([(run, "failed", 3700.0, "exit status 1")])
+    row = text.splitlines()[4]
+    assert [cell.strip() for cell in row.split("|")[1:-1]] == [
+        "sparse_merit/fold0_seed7",
+        "failed",
+        "1:01:40",
+        *["-"] * 4,
+    ]
+    assert text.endswith("- sparse_merit/fold0_seed7: exit status 1\n")
+
+
+def test_names_of_the_variants_are_those_of_the_repository():
+    """What the sweep knows by name is there by that name."""
+    folder = Path(__file__).parents[2] / "hparams"
+    systems = parse_systems(["se_then_ser"])
+    runs = plan_runs(systems, [0], [1], "mini", Path("out"), folder)
+    assert [run.system.name for run in runs] == ["se_only", "se_then_ser"]
