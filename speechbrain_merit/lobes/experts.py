@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from .weighted_layer_sum import WeightedLayerSum
+from .wide_linear import WideLinear
 
 
 class Expert(nn.Module):
@@ -38,7 +39,7 @@ class Expert(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(input_size, hidden_size)
+        self.fc1 = WideLinear(input_size, hidden_size)
         self.dropout = nn.Dropout(dropout)
         self.fc2 = nn.Linear(hidden_size, output_size)
 

@@ -27,7 +27,7 @@ def absolute_lengths(
     Returns
     -------
     torch.Tensor
-        Number of true samples or frames, `[batch]`, int64.
+        Number of true samples or frames, `[batch]`, int64, on the CPU.
 
     Raises
     ------
@@ -46,6 +46,8 @@ def absolute_lengths(
             f"lengths has the shape {tuple(lengths.shape)}, but the batch "
             f"holds {batch_size} utterances: give one length for each."
         )
+    # Not every device has double precision.
+    lengths = lengths.cpu()
     if not bool(((lengths > 0) & (lengths <= 1 + 1e-6)).all()):
         raise ValueError(
             f"lengths are relative to the longest utterance and lie in "

@@ -14,6 +14,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -219,17 +220,17 @@ class SparseMoE(nn.Module):
             hidden_states = self.fusion(hidden_states).unsqueeze(0)
         tasks = self._check(hidden_states, tasks)
         batch_size, num_frames = hidden_states.shape[1:3]
-        counts = absolute_lengths(lengths, batch_size, num_frames)
-        mask = step_mask(counts.to(hidden_states.device), num_frames)
-        frames = self._join_layers(hidden_states, mask)
+        rows = _true_rows(lengths, batch_size, num_frames, hidden_states.device)
+        frames = self._join_layers(hidden_states, rows)
         logits = {task: self._score(task, frames) for task in tasks}
         probabilities = {t: logits[t].softmax(dim=1) for t in tasks}
-        experts = {
-            t: probabilities[t].topk(self.top_k, dim=1).indices for t in tasks
-        }
+        experts = {task: self._choose(logits[task]) for task in tasks}
         outputs = self._dispatch(frames, probabilities, experts)
+        unflatten = partial(
+            _unflatten, rows=rows, shape=(batch_size, num_frames)
+        )
         return Integration(
-            features={t: _unflatten(outputs[t], mask, 0.0) for t in tasks},
+            features={t: unflatten(outputs[t], padding=0.0) for t in tasks},
             auxiliary_losses={
                 "load_balance": sum(
                     switch_load_balance(probabilities[t], experts[t])
@@ -242,8 +243,8 @@ class SparseMoE(nn.Module):
             },
             routing={
                 t: Routing(
-                    _unflatten(probabilities[t].detach(), mask, 0.0),
-                    _unflatten(experts[t], mask, -1),
+                    unflatten(probabilities[t].detach(), padding=0.0),
+                    unflatten(experts[t], padding=-1),
                 )
                 for t in tasks
             },
@@ -271,14 +272,22 @@ class SparseMoE(nn.Module):
             logits = logits + self.router_noise * torch.randn_like(logits)
         return logits
 
+    def _choose(self, logits: torch.Tensor) -> torch.Tensor:
+        """Numbers of the chosen experts, `[frame, top_k]`."""
+        if self.top_k == 1:
+            # The first of equal scores, as in the published code; topk may
+            # take any of them.
+            return logits.argmax(dim=1, keepdim=True)
+        return logits.topk(self.top_k, dim=1).indices
+
     def _join_layers(
-        self, hidden_states: torch.Tensor, mask: torch.Tensor
+        self, hidden_states: torch.Tensor, rows: torch.Tensor | None
     ) -> torch.Tensor:
         # [layer, batch, time, channel] -> [true frame, layer * channel]
         normalised = [
-            norm(states[mask])
+            norm(states if rows is None else states.index_select(0, rows))
             for norm, states in zip(
-                self.layer_norms, hidden_states, strict=True
+                self.layer_norms, hidden_states.flatten(1, 2), strict=True
             )
         ]
         return torch.cat(normalised, dim=1)
@@ -286,15 +295,14 @@ class SparseMoE(nn.Module):
     def _weights(
         self, probabilities: torch.Tensor, experts: torch.Tensor
     ) -> torch.Tensor:
-        """Weight of every expert for every frame, zero where not chosen."""
+        """Weight of every chosen expert, `[frame, top_k]`."""
         chosen = probabilities.gather(1, experts)
         if self.router_learning == "probability":
-            weights = chosen
-        else:
-            weights = (chosen / chosen.sum(dim=1, keepdim=True)).detach()
-            if self.router_learning == "straight_through":
-                weights = weights + (chosen - chosen.detach())
-        return torch.zeros_like(probabilities).scatter(1, experts, weights)
+            return chosen
+        weights = (chosen / chosen.sum(dim=1, keepdim=True)).detach()
+        if self.router_learning == "straight_through":
+            weights = weights + (chosen - chosen.detach())
+        return weights
 
     def _dispatch(
         self,
@@ -302,36 +310,83 @@ class SparseMoE(nn.Module):
         probabilities: dict[str, torch.Tensor],
         experts: dict[str, torch.Tensor],
     ) -> dict[str, torch.Tensor]:
-        weights = {
-            task: self._weights(probabilities[task], experts[task])
-            for task in experts
-        }
-        chosen = torch.zeros_like(frames[:, :1], dtype=torch.bool)
-        chosen = chosen.repeat(1, self.num_experts)
+        chosen = frames.new_zeros(
+            len(frames), self.num_experts, dtype=torch.bool
+        )
         for indices in experts.values():
             chosen = chosen.scatter(1, indices, True)
-        frames = self.input_dropout(frames)
-        outputs: dict[str, torch.Tensor] = {}
-        for number, expert in enumerate(self.experts):
-            rows = chosen[:, number].nonzero().squeeze(1)
+        outputs = self._run_experts(self.input_dropout(frames), chosen)
+        # The outputs lie by expert, then by frame: counting the choices in
+        # that order tells where the one of a frame and an expert is.
+        by_expert = chosen.t().flatten()
+        slots = (by_expert.cumsum(0) - 1).view_as(chosen.t()).t()
+        return {
+            task: _combine(
+                outputs,
+                slots.gather(1, indices),
+                self._weights(probabilities[task], indices).to(outputs.dtype),
+            )
+            for task, indices in experts.items()
+        }
+
+    def _run_experts(
+        self, frames: torch.Tensor, chosen: torch.Tensor
+    ) -> torch.Tensor:
+        """Gives `[choice, output_size]`, sorted by expert, then by frame."""
+        # The only time that the host waits for the device.
+        counts = chosen.sum(dim=0).tolist()
+        by_expert = chosen.t().flatten().to(torch.uint8)
+        order = by_expert.argsort(descending=True, stable=True)
+        rows = order[: sum(counts)] % len(frames)
+        outputs = []
+        for expert, own in zip(self.experts, rows.split(counts), strict=True):
             # In training an unused expert still sees zero frames, so that its
             # parameters have (zero) gradients on every distributed process.
-            if len(rows) == 0 and not self.training:
+            if len(own) == 0 and not self.training:
                 continue
-            output = expert(frames[rows])
-            for task, weight in weights.items():
-                part = weight[rows, number].unsqueeze(1).to(output.dtype)
-                if task not in outputs:
-                    outputs[task] = output.new_zeros(
-                        len(frames), self.output_size
-                    )
-                outputs[task] = outputs[task].index_add(0, rows, part * output)
-        return outputs
+            whole = len(own) == len(frames)
+            outputs.append(
+                expert(frames if whole else frames.index_select(0, own))
+            )
+        return torch.cat(outputs)
+
+
+def _combine(
+    outputs: torch.Tensor, slots: torch.Tensor, weights: torch.Tensor
+) -> torch.Tensor:
+    """Adds up what the chosen experts made of every frame."""
+    parts = [
+        weight.unsqueeze(1) * outputs.index_select(0, slot)
+        for slot, weight in zip(slots.t(), weights.t(), strict=True)
+    ]
+    return sum(parts[1:], parts[0])
+
+
+def _true_rows(
+    lengths: torch.Tensor | None,
+    batch_size: int,
+    num_frames: int,
+    device: torch.device,
+) -> torch.Tensor | None:
+    """Numbers of the true frames in a flattened batch, None for all."""
+    if lengths is None:
+        return None
+    # On the CPU, where looking at values makes nothing wait.
+    counts = absolute_lengths(lengths, batch_size, num_frames)
+    mask = step_mask(counts, num_frames)
+    if bool(mask.all()):
+        return None
+    return mask.flatten().nonzero().squeeze(1).to(device)
 
 
 def _unflatten(
-    values: torch.Tensor, mask: torch.Tensor, padding: float
+    values: torch.Tensor,
+    rows: torch.Tensor | None,
+    shape: tuple[int, int],
+    padding: float,
 ) -> torch.Tensor:
     """Puts `[true frame, ...]` back into `[batch, time, ...]`."""
-    full = values.new_full((*mask.shape, values.shape[1]), padding)
-    return full.masked_scatter(mask.unsqueeze(-1), values)
+    if rows is not None:
+        full = values.new_full((math.prod(shape), values.shape[1]), padding)
+        values = full.index_copy(0, rows, values)
+    return values.unflatten(0, shape)

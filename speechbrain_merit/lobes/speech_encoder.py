@@ -250,7 +250,7 @@ class SpeechEncoder(nn.Module):
         with torch.set_grad_enabled(
             torch.is_grad_enabled() and not self.frozen
         ):
-            with _recorded(self.features.layers) as states:
+            with recorded(self.features.layers) as states:
                 frame_counts = self.features(waveform, counts)
             hidden_states = torch.stack(states)
         if self.standardization is not None:
@@ -294,11 +294,29 @@ class SpeechEncoder(nn.Module):
 
 
 @contextlib.contextmanager
-def _recorded(layers: nn.ModuleList) -> Iterator[list[torch.Tensor]]:
+def recorded(layers: nn.ModuleList) -> Iterator[list[torch.Tensor]]:
     """Collects the input of the first layer and the output of every layer.
 
     Which of its hidden states transformers returns before or after the final
     LayerNorm depends on its version; what the layers give does not.
+
+    Arguments
+    ---------
+    layers : torch.nn.ModuleList
+        Layers that run one after the other.
+
+    Yields
+    ------
+    list of torch.Tensor
+        Filled while they run.
+
+    Example
+    -------
+    >>> layers = nn.ModuleList([nn.ReLU(), nn.Identity()])
+    >>> with recorded(layers) as states:
+    ...     _ = layers[1](layers[0](torch.tensor([-1.0, 1.0])))
+    >>> states
+    [tensor([-1.,  1.]), tensor([0., 1.]), tensor([0., 1.])]
     """
     states: list[torch.Tensor] = []
 

@@ -16,6 +16,8 @@ from speechbrain.integrations.huggingface.huggingface import (
     HFTransformersInterface,
 )
 
+from .wavlm_attention import use_fused_attention
+
 SUPPORTED_MODELS = ("wavlm", "hubert", "wav2vec2", "whisper")
 
 
@@ -71,6 +73,8 @@ def load_speech_model(
     model.config.apply_spec_augment = False
     # Whisper reads it at construction and keeps it in its encoder.
     model.config.layerdrop = 0.0
+    if model.config.model_type == "wavlm":
+        use_fused_attention(model)
     return model
 
 

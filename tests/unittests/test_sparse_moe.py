@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from speechbrain_merit.lobes import SparseMoE
+from speechbrain_merit.lobes.experts import Expert
 from speechbrain_merit.lobes.routing_losses import switch_load_balance
 
 TASKS = ("enhance", "emotion")
@@ -39,7 +41,7 @@ def all_experts(moe, hidden_states, task):
 )
 def test_equals_all_experts(top_k, router_learning):
     moe = make(num_experts=4, top_k=top_k, router_learning=router_learning)
-    hidden_states = torch.randn(3, 2, 9, 6)
+    hidden_states = torch.randn(3, 2, 9, 6, requires_grad=True)
     gradients = []
     for run in (
         lambda task: moe(hidden_states).features[task],
@@ -53,6 +55,7 @@ def test_equals_all_experts(top_k, router_learning):
             for name, p in moe.named_parameters()
             if p.grad is not None
         }
+        found["hidden_states"], hidden_states.grad = hidden_states.grad, None
         gradients.append((results, found))
     (sparse, sparse_grads), (dense, dense_grads) = gradients
     for ours, plain in zip(sparse, dense, strict=True):
@@ -65,7 +68,7 @@ def test_forward_weight_of_top_1_is_exactly_one():
     moe = make()
     hidden_states = torch.randn(3, 1, 20, 6)
     result = moe(hidden_states)
-    frames = moe._join_layers(hidden_states, torch.ones(1, 20).bool())
+    frames = moe._join_layers(hidden_states, None)
     experts = result.routing["emotion"].experts[0, :, 0].tolist()
     for time, expert in enumerate(experts):
         alone = moe.experts[expert](frames[time : time + 1])[0]
@@ -136,6 +139,140 @@ def test_padding_is_neither_routed_nor_counted():
         torch.testing.assert_close(result.auxiliary_losses[name], loss)
 
 
+def test_gradients_of_padding():
+    """Padding has none, and leaves those of the frames as they are."""
+    moe = make(top_k=2)
+    gradients = []
+    for padding in (0, 4):
+        moe.zero_grad()
+        torch.manual_seed(1)
+        states = torch.randn(3, 1, 8, 6)
+        states = torch.nn.functional.pad(states, (0, 0, 0, padding))
+        states.requires_grad_()
+        features = moe(states, torch.tensor([8 / (8 + padding)])).features
+        sum(f.sin().sum() for f in features.values()).backward()
+        assert (states.grad[:, :, 8:] == 0).all()
+        gradients.append([p.grad for p in moe.parameters()])
+        gradients[-1].append(states.grad[:, :, :8])
+    for alone, padded in zip(*gradients, strict=True):
+        torch.testing.assert_close(padded, alone)
+
+
+def send_all_to(moe, number):
+    with torch.no_grad():
+        for gate in moe.gates.values():
+            gate.fc.weight.zero_()
+            gate.fc.bias.zero_()[number] = 1.0
+
+
+def test_an_expert_that_no_frame_chose():
+    """It costs nothing, but has gradients: other processes wait for them."""
+    moe = make(num_experts=4)
+    send_all_to(moe, 2)
+    result = moe(torch.randn(3, 2, 7, 6))
+    sum(f.square().sum() for f in result.features.values()).backward()
+    for number, expert in enumerate(moe.experts):
+        for parameter in expert.parameters():
+            assert parameter.grad is not None
+            assert bool((parameter.grad != 0).any()) == (number == 2)
+    moe.eval()
+    for number in (0, 1, 3):
+        moe.experts[number].forward = None  # a call would raise
+    moe(torch.randn(3, 2, 7, 6))
+
+
+class ValuesRead(TorchDispatchMode):
+    """Notes the operations after which a host waits for a GPU."""
+
+    WAITING = ("item", "_local_scalar_dense", "nonzero", "masked_select")
+    WAITING += ("bincount", "unique", "_unique2", "repeat_interleave")
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        masks = name in ("index", "index_put", "index_put_") and any(
+            index is not None and index.dtype == torch.bool for index in args[1]
+        )
+        if name in self.WAITING or masks:
+            self.names.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("top_k", [1, 2])
+def test_the_host_waits_once(monkeypatch, top_k, training):
+    moe = make(top_k=top_k, num_experts=5).train(training)
+    lists = []
+    to_list = torch.Tensor.tolist
+    monkeypatch.setattr(
+        torch.Tensor, "tolist", lambda t: lists.append(t.shape) or to_list(t)
+    )
+    with ValuesRead() as read:
+        features = moe(torch.randn(3, 2, 7, 6)).features
+        sum(f.sum() for f in features.values()).backward()
+    assert read.names == []
+    assert lists == [(5,)]
+
+
+def test_results_repeat_to_the_last_bit():
+    moe = make(top_k=2, num_experts=4)
+    hidden_states = torch.randn(3, 2, 50, 6, requires_grad=True)
+    runs = []
+    for _ in range(2):
+        moe.zero_grad()
+        hidden_states.grad = None
+        features = moe(hidden_states, torch.tensor([1.0, 0.5])).features
+        sum(f.square().sum() for f in features.values()).backward()
+        grown = [p.grad.clone() for p in moe.parameters()]
+        runs.append([*features.values(), *grown, hidden_states.grad])
+    for first, second in zip(*runs, strict=True):
+        assert torch.equal(first, second)
+
+
+def test_nothing_is_kept_of_earlier_weights():
+    moe = make().eval()
+    hidden_states = torch.randn(3, 1, 20, 6)
+    optimizer = torch.optim.SGD(moe.parameters(), lr=0.1)
+    other = make(seed=7).eval()
+
+    def check(of):
+        with torch.no_grad():
+            ours = of(hidden_states).features
+        for task in TASKS:
+            expected = all_experts(of, hidden_states, task)
+            torch.testing.assert_close(ours[task], expected)
+        return ours
+
+    first = check(moe)
+    features = moe.train()(hidden_states).features
+    sum(f.square().sum() for f in features.values()).backward()
+    optimizer.step()
+    second = check(moe.eval())
+    moe.load_state_dict(other.state_dict())
+    third = check(moe)
+    for task in TASKS:
+        assert not torch.equal(first[task], second[task])
+        assert torch.equal(third[task], other(hidden_states).features[task])
+
+
+def test_wide_experts_compute_the_same_without_gradients():
+    """More hidden units than WideLinear multiplies at a time."""
+    torch.manual_seed(0)
+    expert = Expert(12, 2500, 5)
+    frames = torch.randn(7, 12)
+    weights = [p.double() for p in expert.parameters()]
+    hidden = (frames.double() @ weights[0].t() + weights[1]).relu()
+    expected = (hidden @ weights[2].t() + weights[3]).float()
+    torch.testing.assert_close(expert(frames), expected, atol=1e-5, rtol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            expert(frames), expected, atol=1e-5, rtol=1e-5
+        )
+
+
 def test_load_balance_by_hand():
     # One task, two experts: f = (3/4, 1/4), P = (0.6, 0.4).
     probabilities = torch.tensor(
@@ -181,3 +318,13 @@ def test_wrong_inputs_are_refused():
         moe(torch.randn(3, 1, 2, 6), tasks=["whistle"])
     with pytest.raises(ValueError, match="lengths"):
         moe(torch.randn(3, 2, 2, 6), torch.tensor([1.0]))
+
+
+def test_the_first_of_equal_scores_is_chosen():
+    # As argmax in the published code; topk would take the last of five.
+    moe = SparseMoE(1, 4, 8, 2, num_experts=5, tasks=("emotion",))
+    with torch.no_grad():
+        moe.gates["emotion"].fc.weight.zero_()
+        moe.gates["emotion"].fc.bias.copy_(torch.tensor([0.0, 1, 1, 0, 1]))
+    routing = moe(torch.rand(1, 1, 6, 4)).routing["emotion"]
+    assert routing.experts.flatten().tolist() == [1] * 6
