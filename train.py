@@ -273,6 +273,11 @@ class DualTaskBrain(sb.Brain):
         return getattr(self.modules.model, "module", self.modules.model)
 
     @property
+    def is_borrowed(self):
+        """Whether another training's model is tested as it is."""
+        return self.test_only and self.hparams.pretrained_folder is not None
+
+    @property
     def balancing(self):
         """The balancing of the tasks' losses, whatever wraps it."""
         balancing = self.modules.task_balancing
@@ -390,7 +395,7 @@ class DualTaskBrain(sb.Brain):
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Loads the mean of the best checkpoints' weights, and calibrates."""
         self.temperature = None
-        if self.hparams.pretrained_folder is not None:
+        if self.is_borrowed:
             # The weights are there, and their temperature in them.
             return
         checkpoints = self.checkpointer.find_checkpoints(
@@ -511,24 +516,32 @@ def map_label(hparams, emotion):
 
 
 def use_pretrained(hparams, test_only):
-    """Puts a trained model in place of the YAML's, to test it as it is."""
+    """Takes a trained model: to start from it, or to test it as it is."""
     source = find_pretrained_folder(hparams["pretrained_folder"])
-    if not test_only:
-        raise ValueError("pretrained_folder is for testing: add --test_only.")
-    if any(Path(hparams["save_folder"]).glob("CKPT*")):
+    if test_only and any(Path(hparams["save_folder"]).glob("CKPT*")):
         raise ValueError(
-            f"{hparams['output_folder']} holds a training: give the test of "
+            f"{hparams['output_folder']} holds a training: leave "
+            "pretrained_folder out to test that, or give the test of "
             f"{source} another system or output_folder."
         )
     model, emotions = load_model(source), load_emotions(source)
-    expected = hparams["modules"]["model"].tasks
-    if model.tasks != expected or emotions != list(hparams["emotions"]):
+    own = hparams["modules"]["model"]
+    if model.tasks != own.tasks or emotions != list(hparams["emotions"]):
         raise ValueError(
             f"The model of {source} has the tasks {model.tasks} and the "
             f"emotions {emotions}: take the variant that it was trained as, "
             "and its emotions."
         )
-    hparams["modules"]["model"] = model
+    if test_only:
+        hparams["modules"]["model"] = model
+        return
+    try:
+        own.load_state_dict(model.state_dict())
+    except RuntimeError as error:
+        raise ValueError(
+            f"The model of {source} has other parts or sizes than the one to "
+            f"be trained from it: {error}"
+        ) from error
 
 
 def dataio_prep(hparams):
@@ -718,8 +731,8 @@ if __name__ == "__main__":
     if brain.distributed_launch and hparams["number_of_frozen_epochs"] > 0:
         raise ValueError(
             "number_of_frozen_epochs cannot be used with several processes: "
-            "train the first stage with freeze_encoder all, the second from "
-            "its checkpoint."
+            "train the first stage with freeze_encoder all, the second with "
+            'pretrained_folder, the first\'s folder "pretrained".'
         )
     labels = read_manifest(manifest_paths(hparams["manifest_folder"])["train"])
     brain.class_weights = torch.tensor(
@@ -747,7 +760,7 @@ if __name__ == "__main__":
         max_key=SCORE,
         test_loader_kwargs=hparams["test_dataloader_opts"],
     )
-    if hparams["pretrained_folder"] is None:
+    if not brain.is_borrowed:
         run_on_main(
             write_pretrained_folder,
             args=[

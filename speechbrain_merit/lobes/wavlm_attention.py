@@ -166,7 +166,8 @@ class FusedWavLMAttention(nn.Module):
             device=self.rel_attn_embed.weight.device,
         )
         buckets = position_buckets(offsets, self.num_buckets, self.max_distance)
-        by_offset = self.rel_attn_embed(buckets).t()
+        # Without heads side by side, which would slow down all that follows.
+        by_offset = self.rel_attn_embed(buckets).t().contiguous()
         # The windows begin at the offsets of the first key: that of the last
         # query comes first.
         return by_offset.unfold(1, num_frames, 1).flip(1)

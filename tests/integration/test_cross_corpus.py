@@ -48,6 +48,15 @@ def test_another_run_finds_the_same_and_trains_nothing(trained, data, tmp_path):
     assert not (tmp_path / "test" / "pretrained").exists()
 
 
+def test_training_starts_from_the_weights(trained, data, tmp_path):
+    """Seen where no step changes them."""
+    rates = {"lr": 0.0, "lr_encoder": 0.0, "number_of_epochs": 1}
+    result = run(tmp_path, data, pretrained_folder=trained, **rates)
+    assert result.returncode == 0, result.stdout[-3000:]
+    assert scores(tmp_path) == scores(trained)
+    assert (tmp_path / "pretrained" / "model.ckpt").is_file()
+
+
 def test_labels_are_mapped(trained, data, tmp_path):
     options = {"label_mapping": "{sad: null, neutral: happy}"}
     result = run(
@@ -64,7 +73,7 @@ def test_labels_are_mapped(trained, data, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "options", "message"),
     [
-        ([], {}, "add --test_only"),
+        ([], {"expert_hidden_size": 8}, "other parts or sizes"),
         (["--test_only"], {"variant": "ser_only"}, "tasks"),
         (["--test_only"], {"emotions": "[sad, angry]"}, "emotions"),
     ],
