@@ -8,13 +8,16 @@ import os
 from pathlib import Path
 
 import ruamel.yaml
+import safetensors.torch
 import torch
 from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_merit.lobes import JointModel
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
+from speechbrain_merit.plain.folder import WEIGHTS
 
+_PICKLE = "model.ckpt"
 _LOAD_MODEL = "!apply:speechbrain_merit.pretrained_folder.load_model"
 _HEADER = "# A trained model and its labels, without its training.\n"
 _MODULES = """
@@ -46,6 +49,8 @@ pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
         model: !ref <model>
         label_encoder: !ref <label_encoder>
 """
+_PRETRAINER = "!new:speechbrain.utils.parameter_transfer.Pretrainer"
+_PLAIN_PRETRAINER = "!new:speechbrain_merit.plain.PlainPretrainer"
 
 
 def write_pretrained_folder(
@@ -121,8 +126,8 @@ def write_pretrained_folder(
         file.write(_MODULES)
         file.writelines(_STOCK_MODULES[task] for task in model.tasks)
         file.write(_LOADING)
-    torch.save(model.state_dict(), folder / "model.ckpt.partial")
-    os.replace(folder / "model.ckpt.partial", folder / "model.ckpt")
+    torch.save(model.state_dict(), folder / f"{_PICKLE}.partial")
+    os.replace(folder / f"{_PICKLE}.partial", folder / _PICKLE)
     # The name under which a Pretrainer looks for it beside the YAML.
     label_encoder.save(folder / "label_encoder.ckpt")
     os.replace(partial, folder / "hyperparams.yaml")
@@ -150,6 +155,67 @@ def find_pretrained_folder(source: str | Path) -> str:
     pretrained = Path(source) / "pretrained"
     found = (pretrained / "hyperparams.yaml").is_file()
     return str(pretrained if found else source)
+
+
+def use_plain_weights(folder: str | Path) -> None:
+    """Lets hyperparams.yaml load model.safetensors, and drops model.ckpt.
+
+    Arguments
+    ---------
+    folder : str or Path
+        What `write_pretrained_folder` and `write_plain_folder` wrote.
+
+    Example
+    -------
+    >>> folder = Path(getfixture("tmpdir"))
+    >>> name = "!new:speechbrain.utils.parameter_transfer.Pretrainer"
+    >>> path = folder / "hyperparams.yaml"
+    >>> _ = path.write_text(f"pretrainer: {name}")
+    >>> use_plain_weights(folder)
+    >>> path.read_text()
+    'pretrainer: !new:speechbrain_merit.plain.PlainPretrainer'
+    """
+    path = Path(folder) / "hyperparams.yaml"
+    text = path.read_text(encoding="utf-8")
+    text = text.replace(_PRETRAINER, _PLAIN_PRETRAINER)
+    path.write_text(text, encoding="utf-8")
+    (Path(folder) / _PICKLE).unlink(missing_ok=True)
+
+
+def read_weights(folder: str | Path) -> dict[str, torch.Tensor]:
+    """Reads the weights of such a folder, in whichever form it has them.
+
+    Arguments
+    ---------
+    folder : str or Path
+        What `write_pretrained_folder` or `speechbrain-merit export` wrote.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        By their names in the model.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder has no weights.
+
+    Example
+    -------
+    >>> read_weights("nowhere")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: nowhere holds neither model.ckpt nor model.safeten...
+    """
+    pickle, plain = Path(folder) / _PICKLE, Path(folder) / WEIGHTS
+    if pickle.is_file():
+        return torch.load(pickle, map_location="cpu", weights_only=True)
+    if plain.is_file():
+        return safetensors.torch.load_file(plain)
+    raise FileNotFoundError(
+        f"{folder} holds neither {_PICKLE} nor {WEIGHTS}: give the "
+        "'pretrained' folder of a finished experiment, or an exported one."
+    )
 
 
 def load_model(folder: str | Path) -> JointModel:
@@ -186,10 +252,7 @@ def load_model(folder: str | Path) -> JointModel:
         )
     with hyperparameters.open(encoding="utf-8") as file:
         model = load_hyperpyyaml(file)["model"]
-    weights = torch.load(
-        Path(folder) / "model.ckpt", map_location="cpu", weights_only=True
-    )
-    model.load_state_dict(weights)
+    model.load_state_dict(read_weights(folder))
     return model
 
 

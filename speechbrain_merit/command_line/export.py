@@ -16,6 +16,7 @@ import ruamel.yaml
 from speechbrain.utils.logger import get_logger
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.plain import write_plain_folder
+from speechbrain_merit.pretrained_folder import use_plain_weights
 
 from .model_card import model_card
 
@@ -53,6 +54,11 @@ def add_parser(commands: Any) -> None:
         help="the hub's identifier of the licence of the weights, which the "
         "training data have a say in, e.g. cc-by-nc-sa-4.0 (default: "
         "%(default)s)",
+    )
+    add(
+        "--half_precision",
+        action="store_true",
+        help="store the weights as float16: half the size",
     )
 
 
@@ -103,14 +109,14 @@ def run(arguments: argparse.Namespace) -> int:
         ignore=shutil.ignore_patterns("*.partial"),
         dirs_exist_ok=True,
     )
-    _add_plain_files(partial)
+    _add_plain_files(partial, arguments.half_precision)
     (partial / "README.md").write_text(card, encoding="utf-8")
     os.replace(partial, destination)
     return 0
 
 
-def _add_plain_files(folder: Path) -> None:
-    """Adds the model in the form that loads without running anything."""
+def _add_plain_files(folder: Path, half_precision: bool) -> None:
+    """Puts the weights in the form that loads without running anything."""
     model = JointEnhancementClassifier.from_hparams(
         folder, run_opts={"device": "cpu"}
     )
@@ -120,12 +126,16 @@ def _add_plain_files(folder: Path) -> None:
             model.mods.model,
             model.emotions,
             model.hparams.sample_rate_hz,
+            half_precision,
         )
     except ValueError as error:
         logger.warning(
-            "%s: the folder can be loaded by from_hparams, not by from_plain.",
+            "%s The folder can be loaded by from_hparams, not by from_plain, "
+            "and is in full precision.",
             error,
         )
+    else:
+        use_plain_weights(folder)
 
 
 def _encoder_name(experiment: Path) -> str | None:

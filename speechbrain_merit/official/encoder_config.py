@@ -42,7 +42,10 @@ _FIXED_HERE = {
     "hidden_act": "gelu",
 }
 _CONVOLUTIONS = "conv_feature_layers"
-_MOST_LAYERS = 100  # so that no text can ask for endless lists
+# So that no configuration can ask for endless lists, or for more than there
+# is memory to describe.
+_MOST_LAYERS = 100
+_LARGEST_SIZE = 1_000_000
 
 
 def from_official_config(official: Mapping[str, Any]) -> WavLMConfig:
@@ -89,6 +92,7 @@ def from_official_config(official: Mapping[str, Any]) -> WavLMConfig:
                 f"{official[name]!r}: the published system has {value!r}, and "
                 "only that can be imported."
             )
+    _check_sizes(official)
     sizes, kernels, strides = zip(
         *_parse_convolutions(official[_CONVOLUTIONS]), strict=True
     )
@@ -150,17 +154,43 @@ def to_official_config(config: WavLMConfig) -> dict[str, Any]:
     }
 
 
+def _check_sizes(official: Mapping[str, Any]) -> None:
+    wrong = {
+        name: official[name]
+        for name in _SHAPES
+        if name != "conv_bias" and not _is_size(official[name])
+    }
+    if not wrong and official["encoder_layers"] > _MOST_LAYERS:
+        wrong["encoder_layers"] = official["encoder_layers"]
+    if wrong or type(official["conv_bias"]) is not bool:
+        raise ValueError(
+            "The encoder's configuration has sizes that no encoder has: "
+            f"{wrong or {'conv_bias': official['conv_bias']}}."
+        )
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 1 <= value <= _LARGEST_SIZE
+
+
 def _parse_convolutions(text: str) -> list[tuple[int, int, int]]:
     """Reads `[(512, 10, 5)] + [(512, 3, 2)] * 4` without running it."""
     try:
         layers = _evaluate(ast.parse(text, mode="eval").body)
         for layer in layers:
-            if [type(number) for number in layer] != [int] * 3:
-                raise ValueError(f"{layer!r} is not three whole numbers")
-    except (RecursionError, SyntaxError, TypeError, ValueError) as error:
+            if len(layer) != 3 or not all(map(_is_size, layer)):
+                raise ValueError("a layer is not three whole numbers")
+    except (
+        MemoryError,
+        RecursionError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ValueError(
-            f"The encoder's configuration has {_CONVOLUTIONS} {text!r}, which "
-            f"is no sum of lists of (size, kernel, stride): {error}."
+            f"The encoder's configuration has {_CONVOLUTIONS} "
+            f"{str(text)[:200]!r}, which is no sum of lists of (size, kernel, "
+            f"stride): {error}."
         ) from error
     return layers
 
@@ -170,7 +200,10 @@ def _evaluate(node: ast.expr) -> list:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         layers = _evaluate(node.left) + _evaluate(node.right)
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        layers = _evaluate(node.left) * ast.literal_eval(node.right)
+        times = ast.literal_eval(node.right)
+        if type(times) is not int or not 1 <= times <= _MOST_LAYERS:
+            raise ValueError(f"not repeated 1 to {_MOST_LAYERS} times")
+        layers = _evaluate(node.left) * times
     else:
         layers = ast.literal_eval(node)
     if not isinstance(layers, list) or not 1 <= len(layers) <= _MOST_LAYERS:

@@ -13,7 +13,10 @@ from hyperpyyaml import load_hyperpyyaml
 from torch import nn
 
 from speechbrain_merit.lobes import JointModel
-from speechbrain_merit.pretrained_folder import find_pretrained_folder
+from speechbrain_merit.pretrained_folder import (
+    find_pretrained_folder,
+    read_weights,
+)
 
 from . import files
 from .encoder_config import to_official_config
@@ -21,7 +24,6 @@ from .exportable import check_exportable
 from .extras import Extras, read_extras
 from .layout import official_layout
 from .scalar_pickle import write_mean_and_std
-from .weight_files import read_checkpoint
 
 _NORMALIZATION = ("encoder.normalization.mean", "encoder.normalization.std")
 
@@ -66,7 +68,7 @@ def export_official(source: str | Path, destination: str | Path) -> None:
         )
     model = _skeleton(folder)
     check_exportable(model, source)
-    weights = read_checkpoint(folder / "model.ckpt")
+    weights = read_weights(folder)
     extras = read_extras(folder) or _extras_of(model, weights)
     contents = _rename(model, weights, extras, source)
     partial = destination.with_name(destination.name + ".partial")

@@ -17,7 +17,7 @@ from .checking import check_weights, spelling_of_weight_norm
 from .encoder_config import from_official_config
 from .extras import Extras
 from .scalar_pickle import read_mean_and_std
-from .weight_files import read_checkpoint, read_state_dict
+from .weight_files import holds_all, read_checkpoint, read_state_dict
 
 
 @dataclasses.dataclass
@@ -107,5 +107,10 @@ def _equal(one: Any, other: Mapping[str, torch.Tensor]) -> bool:
     return (
         isinstance(one, Mapping)
         and one.keys() == other.keys()
-        and all(torch.equal(one[name], other[name]) for name in other)
+        and all(
+            isinstance(one[name], torch.Tensor)
+            and holds_all(one[name])
+            and torch.equal(one[name], other[name])
+            for name in other
+        )
     )

@@ -2,17 +2,20 @@
 
 A pickle is a program, and may name any function to be called. Here it gets
 two, both of this file, which stand for those that NumPy names when it pickles
-a scalar. NumPy's own are not run either.
+a scalar. NumPy's own are not run either. What it may take of memory is bounded
+before it runs.
 
 Authors
  * The speechbrain-merit developers 2026
 """
 
+import io
 import math
 import pickle
+import pickletools
 import re
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +26,9 @@ _SCALAR = {
 }
 _DTYPE = {("numpy", "dtype")}
 _NUMBER_TYPE = re.compile(r"f[248]|[iu][1248]")
+# Two numbers take some two hundred bytes.
+_MOST_BYTES = 10_000
+_STORING = {"PUT", "BINPUT", "LONG_BINPUT"}
 
 
 class _NumberType:
@@ -107,11 +113,12 @@ def read_mean_and_std(path: str | Path) -> tuple[float, float]:
     (0.5, 2.0)
     """
     with Path(path).open("rb") as file:
-        pair = _unpickle(file, path)
+        pair = _unpickle(file.read(_MOST_BYTES + 1), path)
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise ValueError(f"{path} holds no pair of mean and deviation.")
     if not all(type(value) in (int, float) for value in pair):
-        raise ValueError(f"{path} holds {pair}, not two numbers.")
+        kinds = ", ".join(type(value).__name__ for value in pair)
+        raise ValueError(f"{path} holds {kinds}, not two numbers.")
     mean, std = map(float, pair)
     if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
         raise ValueError(
@@ -144,12 +151,23 @@ def write_mean_and_std(path: str | Path, mean: float, std: float) -> None:
         pickle.dump((np.float64(mean), np.float64(std)), file)
 
 
-def _unpickle(file: BinaryIO, path: str | Path) -> Any:
+def _unpickle(contents: bytes, path: str | Path) -> Any:
     try:
-        return _ScalarUnpickler(file).load()
+        _check_memory(contents)
+        return _ScalarUnpickler(io.BytesIO(contents)).load()
     except Exception as error:
         # Broken pickles raise errors of nearly every kind.
         raise ValueError(
             f"{path} is refused: only a pickled pair of numbers or NumPy "
             f"scalars is read. {type(error).__name__}: {error}."
         ) from error
+
+
+def _check_memory(contents: bytes) -> None:
+    """Refuses a pickle that would take memory out of proportion."""
+    if len(contents) > _MOST_BYTES:
+        raise pickle.UnpicklingError(f"it has more than {_MOST_BYTES} bytes")
+    for opcode, argument, _ in pickletools.genops(contents):
+        # Python keeps a list as long as the largest number that is stored to.
+        if opcode.name in _STORING and argument > _MOST_BYTES:
+            raise pickle.UnpicklingError(f"it stores a value as {argument}")

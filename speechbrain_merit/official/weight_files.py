@@ -16,7 +16,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Reads a checkpoint of tensors, numbers, texts, lists and dictionaries.
 
     The tensors stay in the file until they are used, so that a checkpoint of
-    any size takes no memory.
+    any size takes no memory. Compressed ones, which may grow without bound,
+    are refused: PyTorch writes none.
 
     Arguments
     ---------
@@ -46,6 +47,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         # Files of torch before 1.6 cannot be mapped.
         mappable = zipfile.is_zipfile(file)
     try:
+        if mappable:
+            _check_archive(path)
         contents = torch.load(
             path, map_location="cpu", weights_only=True, mmap=mappable
         )
@@ -105,4 +108,46 @@ def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
         raise ValueError(
             f"{path} holds under 'model' what is no tensor: {others}."
         )
+    hollow = [k for k, v in weights.items() if not holds_all(v)]
+    if hollow:
+        raise ValueError(
+            f"{path} holds tensors without all of their values, which would "
+            f"grow when they are used: {hollow}."
+        )
     return dict(weights)
+
+
+def holds_all(tensor: torch.Tensor) -> bool:
+    """Tells whether there is a value in memory, or in a file, for each entry.
+
+    One number can be stored as a matrix of any size, by strides of zero, and
+    a sparse tensor without any value as well.
+
+    Arguments
+    ---------
+    tensor : torch.Tensor
+        Of a file that nobody vouches for.
+
+    Returns
+    -------
+    bool
+        Whether a copy would be no larger, and not empty.
+
+    Example
+    -------
+    >>> one = torch.zeros(1)
+    >>> holds_all(one), holds_all(one.expand(1000, 1000))
+    (True, False)
+    """
+    return (
+        tensor.layout is torch.strided
+        and tensor.device.type == "cpu"
+        and not tensor.is_quantized
+        and 0 < tensor.nbytes <= tensor.untyped_storage().nbytes()
+    )
+
+
+def _check_archive(path: str | Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        if any(info.compress_type for info in archive.infolist()):
+            raise ValueError("it is compressed")

@@ -5,5 +5,11 @@ Authors
 """
 
 from .folder import PlainModel, read_plain_folder, write_plain_folder
+from .pretrainer import PlainPretrainer
 
-__all__ = ["PlainModel", "read_plain_folder", "write_plain_folder"]
+__all__ = [
+    "PlainModel",
+    "PlainPretrainer",
+    "read_plain_folder",
+    "write_plain_folder",
+]

@@ -50,6 +50,7 @@ def write_plain_folder(
     model: nn.Module,
     emotions: Sequence[str],
     sample_rate_hz: int,
+    half_precision: bool = False,
 ) -> None:
     """Writes model.json and model.safetensors.
 
@@ -63,11 +64,15 @@ def write_plain_folder(
         Names of the classes in the order of the logits.
     sample_rate_hz : int
         Sample rate of the model.
+    half_precision : bool
+        Whether to store the weights as float16; the loaded model computes in
+        float32 all the same.
 
     Raises
     ------
     ValueError
-        If the model has parts without a plain description.
+        If the model has parts without a plain description, or a weight
+        exceeds the range of half precision.
 
     Example
     -------
@@ -87,6 +92,8 @@ def write_plain_folder(
         name: tensor.detach().cpu().clone().contiguous()
         for name, tensor in model.state_dict().items()
     }
+    if half_precision:
+        weights = {name: _halved(name, t) for name, t in weights.items()}
     with torch.random.fork_rng(devices=[]):
         _check_weights(build(plain["model"]), weights, DESCRIPTION)
     folder = Path(folder)
@@ -140,6 +147,36 @@ def read_plain_folder(folder: str | Path) -> PlainModel:
     return load_plain(folder / DESCRIPTION, folder / WEIGHTS)
 
 
+def load_weights(model: nn.Module, path: str | Path) -> None:
+    """Loads a safetensors file into a model, strictly.
+
+    Arguments
+    ---------
+    model : torch.nn.Module
+        Whose weights these are.
+    path : str or Path
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If the file is not one, or a tensor is missing, left over or of
+        another shape.
+
+    Example
+    -------
+    >>> path = Path(getfixture("tmpdir")) / "model.safetensors"
+    >>> safetensors.torch.save_file({"bias": torch.ones(1)}, path)
+    >>> load_weights(torch.nn.Linear(2, 1), path)
+    Traceback (most recent call last):
+    ...
+    ValueError: ...does not fit the model. Missing: ['weight']. ...
+    """
+    tensors = _read_weights(Path(path))
+    _check_weights(model, tensors, str(path))
+    model.load_state_dict(tensors)
+
+
 def load_plain(description: Path, weights: Path) -> PlainModel:
     """Does what `read_plain_folder` does, for files of any names.
 
@@ -178,10 +215,20 @@ def load_plain(description: Path, weights: Path) -> PlainModel:
         _check_emotions(model, plain["emotions"])
     except ValueError as error:
         raise ValueError(f"{description}: {error}") from error
-    tensors = _read_weights(weights)
-    _check_weights(model, tensors, str(weights))
-    model.load_state_dict(tensors)
+    load_weights(model, weights)
     return PlainModel(model.eval(), plain["emotions"], plain["sample_rate_hz"])
+
+
+def _halved(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    halved = tensor.half()
+    if not torch.equal(halved.isfinite(), tensor.isfinite()):
+        raise ValueError(
+            f"{name} exceeds the range of half precision: export the model "
+            "in full precision."
+        )
+    return halved
 
 
 def _read_json(path: Path) -> Any:

@@ -262,7 +262,6 @@ def test_an_export_stands_alone(finished, tmp_path):
         "README.md",
         "hyperparams.yaml",
         "label_encoder.ckpt",
-        "model.ckpt",
         "model.json",
         "model.safetensors",
     ]
@@ -272,6 +271,30 @@ def test_an_export_stands_alone(finished, tmp_path):
     signal = torch.linspace(-1, 1, 8000)
     assert torch.equal(
         model.enhance_batch(signal), expected.enhance_batch(signal)
+    )
+
+
+def test_an_export_in_half_precision_is_half_as_large(finished, tmp_path):
+    sizes, outputs = [], []
+    signal = torch.linspace(-1, 1, 8000)
+    for name, options in (("whole", []), ("half", ["--half_precision"])):
+        folder = tmp_path / name
+        assert main(["export", str(finished), str(folder), *options]) == 0
+        sizes.append((folder / "model.safetensors").stat().st_size)
+        model = JointEnhancementClassifier.from_hparams(
+            folder, run_opts={"device": "cpu"}
+        )
+        assert {p.dtype for p in model.parameters()} == {torch.float32}
+        plain = JointEnhancementClassifier.from_plain(
+            folder, run_opts={"device": "cpu"}
+        )
+        outputs.append(model.process_batch(signal))
+        assert torch.equal(plain.enhance_batch(signal), outputs[-1].enhanced)
+    assert sizes[1] < 0.6 * sizes[0]  # names and shapes stay as long
+    whole, half = outputs
+    torch.testing.assert_close(half.enhanced, whole.enhanced, atol=2e-3, rtol=0)
+    torch.testing.assert_close(
+        half.log_posteriors, whole.log_posteriors, atol=2e-2, rtol=0
     )
 
 

@@ -15,9 +15,11 @@ from speechbrain_merit.inference.stock_adapters import (
     EmotionScores,
 )
 from speechbrain_merit.lobes import EnhanceThenClassify
+from speechbrain_merit.plain import write_plain_folder
 from speechbrain_merit.pretrained_folder import (
     find_pretrained_folder,
     load_model,
+    use_plain_weights,
 )
 
 CPU = {"device": "cpu"}
@@ -34,11 +36,16 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("experiment")
-    write_experiment(folder, "utterance")
-    return folder / "pretrained"
+@pytest.fixture(scope="module", params=["pickle", "safetensors"])
+def folder(request, tmp_path_factory):
+    experiment = tmp_path_factory.mktemp("experiment")
+    model = write_experiment(experiment, "utterance")
+    folder = experiment / "pretrained"
+    if request.param == "safetensors":
+        write_plain_folder(folder, model, EMOTIONS, 16000)
+        use_plain_weights(folder)
+        assert not (folder / "model.ckpt").exists()
+    return folder
 
 
 @pytest.fixture
