@@ -9,7 +9,7 @@ from typing import Any
 
 from speechbrain_merit.demo import make_demo, serve
 
-from .loading import add_safe_option, load
+from .loading import add_model_options, load
 
 
 def add_parser(commands: Any) -> None:
@@ -36,13 +36,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.set_defaults(run=run)
     add = parser.add_argument
-    add(
-        "--model",
-        required=True,
-        help="folder of a trained model or experiment, or a name on the hub; "
-        "without --safe it runs code, so it must be trusted",
-    )
-    add_safe_option(parser)
+    add_model_options(parser)
     add("--device", help="e.g. cpu or cuda:0; the best there is by default")
     add(
         "--host",

@@ -7,6 +7,32 @@ Authors
 import argparse
 
 from speechbrain_merit.inference import JointEnhancementClassifier
+from speechbrain_merit.pretrained import MERIT_MINI
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Adds `--model` and `--safe`.
+
+    Arguments
+    ---------
+    parser : argparse.ArgumentParser
+        Of a subcommand.
+
+    Example
+    -------
+    >>> parser = argparse.ArgumentParser()
+    >>> add_model_options(parser)
+    >>> parser.parse_args(["--safe"]).model.endswith("merit-mini")
+    True
+    """
+    parser.add_argument(
+        "--model",
+        default=str(MERIT_MINI),
+        help="folder of a trained model or experiment, or a name on the hub; "
+        "without --safe it runs code, so it must be trusted (default: the "
+        "small model merit-mini that comes with this package)",
+    )
+    add_safe_option(parser)
 
 
 def add_safe_option(parser: argparse.ArgumentParser) -> None:

@@ -20,10 +20,11 @@ from speechbrain_merit.inference import (
 from speechbrain_merit.inference.chunking import CHUNK_S, OVERLAP_S
 from speechbrain_merit.inference.plots import plot_files
 from speechbrain_merit.lobes.joint_model import ENHANCE
+from speechbrain_merit.preparation.files import printable
 
 from .batches import make_batches
 from .input_files import Job, find_jobs
-from .loading import add_safe_option, load
+from .loading import add_model_options, load
 from .result_lines import ResultLines
 
 logger = get_logger(__name__)
@@ -62,13 +63,7 @@ def add_parser(commands: Any) -> None:
         metavar="FILE_OR_FOLDER",
         help="recordings of any rate, length and number of channels",
     )
-    add(
-        "--model",
-        required=True,
-        help="folder of a trained model or experiment, or a name on the hub; "
-        "without --safe it runs code, so it must be trusted",
-    )
-    add_safe_option(parser)
+    add_model_options(parser)
     add(
         "--out",
         type=Path,
@@ -158,7 +153,8 @@ def run(arguments: argparse.Namespace) -> int:
         tqdm.write(f"{len(jobs) - len(waiting)} files are finished already.")
     failures = _process_all(waiting, lines, arguments) if waiting else {}
     for source, error in failures.items():
-        logger.error("%s failed: %s", source, error)
+        name, reason = printable(str(source)), printable(str(error))
+        logger.error("%s failed: %s", name, reason)
     if failures:
         logger.error("%d of %d files failed.", len(failures), len(jobs))
     return int(bool(failures))
@@ -196,7 +192,7 @@ def _finished(job: Job, lines: ResultLines | None, plot: bool) -> bool:
         found.append(job.output.exists())
     if lines is not None:
         found.append(str(job.source) in lines.files)
-    if plot:
+    if plot and job.plot is not None:
         found.append(job.plot.exists())
     # Where nothing is written there is nothing to know it from.
     return bool(found) and all(found)
@@ -224,7 +220,7 @@ def _process_all(
                         _plot(model, job, result)
                     if lines is not None:
                         lines.append(record)
-                    tqdm.write(_summary(record))
+                    tqdm.write(printable(_summary(record)))
                 except FAILURES as error:
                     failures[job.source] = error
                 progress.update()
@@ -260,14 +256,15 @@ def _process_batch(
         "return_enhanced": False,
     }
     if len(batch) > 1:
-        outputs = [job.output for job in batch]
+        outputs = [job.output for job in batch if job.output is not None]
         try:
-            return model.process_files(
+            found = model.process_files(
                 [job.source for job in batch],
                 None if arguments.out is None else outputs,
                 tasks,
                 **options,
             )
+            return list(found)
         except FAILURES as error:
             logger.info("A batch is processed one by one: %s", error)
     results: list[ProcessedSpeech | Exception] = []
@@ -286,8 +283,11 @@ def _process_batch(
 def _plot(
     model: JointEnhancementClassifier, job: Job, result: ProcessedSpeech
 ) -> None:
+    # Without these, nothing was written that could be drawn.
+    if job.output is None or job.plot is None:
+        return
     title = job.source.name
-    if result.labels is not None:
+    if result.labels is not None and result.log_posteriors is not None:
         probability = result.log_posteriors[0].max().exp().item()
         title += f": {result.labels[0]} ({probability:.0%})"
     plot_files(
@@ -312,7 +312,7 @@ def _record(
         record["output"] = str(job.output)
     if arguments.plot:
         record["plot"] = str(job.plot)
-    if result.labels is not None:
+    if result.labels is not None and result.log_posteriors is not None:
         posteriors = result.log_posteriors[0].exp().tolist()
         record["emotion"] = result.labels[0]
         record["posteriors"] = dict(

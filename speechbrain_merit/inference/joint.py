@@ -7,7 +7,7 @@ Authors
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -24,6 +24,7 @@ from speechbrain_merit.plain.folder import (
     load_plain,
     read_plain_folder,
 )
+from speechbrain_merit.pretrained import MERIT_MINI
 from speechbrain_merit.pretrained_folder import find_pretrained_folder
 
 from .chunking import CHUNK_S, OVERLAP_S
@@ -32,6 +33,8 @@ from .output_files import at_rate_of, check_output, use_blocks
 from .stock_adapters import EmotionEmbedding
 from .stream import STREAM_CHUNK_S, STREAM_OVERLAP_S, SpeechStream
 from .timeline import EmotionSegment, EmotionTimeline
+
+_Value = TypeVar("_Value")
 
 
 @dataclasses.dataclass
@@ -97,11 +100,25 @@ class JointEnhancementClassifier(Pretrained):
         super().__init__(
             modules, hparams, with_device_name(run_opts), freeze_params
         )
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        # SpeechBrain passes over a file of labels that it cannot read.
+        model = self.mods.model
+        head = getattr(model, "classifier", model)
+        head = getattr(head, "emotion_head", None)
+        num_classes = getattr(head, "num_classes", None)
+        if num_classes is not None and len(self.emotions) != num_classes:
+            raise ValueError(
+                f"The model scores {num_classes} emotions, but their names "
+                f"are {self.emotions}: its label_encoder.ckpt is damaged, or "
+                "another model's."
+            )
 
     @classmethod
     def from_hparams(
         cls,
-        source: str | Path,
+        source: str | Path = MERIT_MINI,
         hparams_file: str = "hyperparams.yaml",
         **kwargs: Any,
     ) -> "JointEnhancementClassifier":
@@ -112,7 +129,8 @@ class JointEnhancementClassifier(Pretrained):
         source : str or Path
             A folder that train.py or `speechbrain-merit export` made: an
             experiment's output folder, its `pretrained` folder, or an
-            exported one; or the hub's name of such a model.
+            exported one; or the hub's name of such a model. By default the
+            small model that comes with this package.
         hparams_file : str
             Its file of hyperparameters.
         **kwargs : Any
@@ -130,7 +148,7 @@ class JointEnhancementClassifier(Pretrained):
     @classmethod
     def from_plain(
         cls,
-        source: str | Path,
+        source: str | Path = MERIT_MINI,
         savedir: str | Path | None = None,
         **kwargs: Any,
     ) -> "JointEnhancementClassifier":
@@ -143,7 +161,8 @@ class JointEnhancementClassifier(Pretrained):
         ---------
         source : str or Path
             A folder that `speechbrain-merit export` made, or the hub's name
-            of such a model.
+            of such a model. By default the model that comes with this
+            package.
         savedir : str or Path, optional
             Where to link what came from the hub.
         **kwargs : Any
@@ -200,10 +219,16 @@ class JointEnhancementClassifier(Pretrained):
         -------
         ProcessedSpeech
             Enhanced speech, posteriors and labels.
+
+        Raises
+        ------
+        ValueError
+            If a sample is not a finite number.
         """
         if wavs.ndim == 1:
             wavs = wavs.unsqueeze(0)
         wavs = wavs.float().to(self.device)
+        _check_finite(wavs)
         if wav_lens is not None:
             wav_lens = wav_lens.to(self.device)
         model = self.mods.model
@@ -270,8 +295,7 @@ class JointEnhancementClassifier(Pretrained):
             its index `[batch]` and its name.
         """
         result = self.process_batch(wavs, wav_lens, [EMOTION])
-        score, index = result.log_posteriors.max(dim=1)
-        return result.log_posteriors, score, index, result.labels
+        return _scored(result)
 
     def classify_file(
         self,
@@ -298,8 +322,7 @@ class JointEnhancementClassifier(Pretrained):
         result = self.process_file(
             path, tasks=[EMOTION], chunk_s=chunk_s, overlap_s=overlap_s
         )
-        score, index = result.log_posteriors.max(dim=1)
-        return result.log_posteriors, score, index, result.labels
+        return _scored(result)
 
     def enhance_batch(
         self, noisy: torch.Tensor, lengths: torch.Tensor | None = None
@@ -318,7 +341,7 @@ class JointEnhancementClassifier(Pretrained):
         torch.Tensor
             Enhanced samples, `[batch, time]`.
         """
-        return self.process_batch(noisy, lengths, [ENHANCE]).enhanced
+        return _found(self.process_batch(noisy, lengths, [ENHANCE]).enhanced)
 
     def enhance_file(
         self,
@@ -356,7 +379,7 @@ class JointEnhancementClassifier(Pretrained):
             overlap_s=overlap_s,
             keep_sample_rate=keep_sample_rate,
         )
-        return result.enhanced[0]
+        return _found(result.enhanced)[0]
 
     def process_file(
         self,
@@ -473,11 +496,15 @@ class JointEnhancementClassifier(Pretrained):
             a whole.
         """
         tasks = self._checked_tasks(tasks)
-        outputs = output_filenames or [None] * len(paths)
-        for output in filter(None, outputs):
-            check_output(output, tasks)
+        outputs: Sequence[str | Path | None] = [None] * len(paths)
+        if output_filenames:
+            outputs = output_filenames
+        for output in outputs:
+            if output is not None:
+                check_output(output, tasks)
         waveforms = [self.read_file(path) for path in paths]
-        batch = self.process_batch(*batch_pad_right(waveforms), tasks)
+        padded, lengths = batch_pad_right(waveforms)
+        batch = self.process_batch(padded, lengths, tasks)
         rate_hz = self.hparams.sample_rate_hz
         results = []
         for number, (path, output, samples) in enumerate(
@@ -485,10 +512,12 @@ class JointEnhancementClassifier(Pretrained):
         ):
             heard = EmotionTimeline(self.emotions, rate_hz, overlap=0)
             if EMOTION in tasks:
-                heard.append(0, len(samples), batch.log_posteriors[number])
+                posteriors = _found(batch.log_posteriors)[number]
+                heard.append(0, len(samples), posteriors)
             kept = None
             if ENHANCE in tasks:
-                blocks = [batch.enhanced[number, : len(samples)].cpu()]
+                enhanced = _found(batch.enhanced)
+                blocks = [enhanced[number, : len(samples)].cpu()]
                 kept = self._use_blocks(
                     blocks, path, output, keep_sample_rate, return_enhanced
                 )
@@ -604,3 +633,30 @@ class JointEnhancementClassifier(Pretrained):
             Enhanced speech, posteriors and labels.
         """
         return self.process_batch(wavs, wav_lens)
+
+
+def _found(value: _Value | None) -> _Value:
+    """What a result has, because its task was asked for."""
+    if value is None:
+        raise ValueError("The result lacks a task that was not asked for.")
+    return value
+
+
+def _scored(
+    result: ProcessedSpeech,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
+    """What `EncoderClassifier` returns."""
+    log_posteriors = _found(result.log_posteriors)
+    score, index = log_posteriors.max(dim=1)
+    return log_posteriors, score, index, _found(result.labels)
+
+
+def _check_finite(wavs: torch.Tensor) -> None:
+    # A sum of squares is finite only where all samples are, and not too large.
+    bad = ~wavs.square().sum(dim=1).isfinite()
+    if bool(bad.any()):
+        raise ValueError(
+            f"The utterances {bad.nonzero().flatten().tolist()} of the batch "
+            "hold samples that are not finite numbers, or far beyond full "
+            "scale, which is 1."
+        )

@@ -1,0 +1,14 @@
+"""The model that comes with the package.
+
+It is in the folder merit-mini beside this file, whose README.md tells what it
+was trained on, under which licence it is, and how well it does.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+from pathlib import Path
+
+# What `JointEnhancementClassifier.from_hparams` and the commands load where
+# no other model is named.
+MERIT_MINI = Path(__file__).parent / "merit-mini"
