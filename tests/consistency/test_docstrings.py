@@ -15,7 +15,7 @@ from repository import files, relative
 SOURCES = [
     path
     for path in files(".py")
-    if relative(path).startswith(("speechbrain_merit/", "recipes/"))
+    if relative(path).startswith(("speechbrain_merit/", "recipes/", "tools/"))
     or relative(path) == "train.py"
 ]
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)

@@ -1,0 +1,206 @@
+"""Tests of rules that SpeechBrain's checks and reviews have, written anew.
+
+Where upstream's check reads text line by line, so does the rule here: what a
+parser would find is in test_yaml.py and test_docstrings.py.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import ast
+import dataclasses
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from repository import RECIPES, ROOT, VARIANTS, files, relative
+
+from speechbrain.utils.run_opts import RunOptions
+
+RUN_OPTIONS = {field.name for field in dataclasses.fields(RunOptions)}
+MAXIMUM_BYTES = 1024 * 1024
+# The one file that may be larger, as .pre-commit-config.yaml says too.
+PRETRAINED = ROOT / "speechbrain_merit" / "pretrained" / "merit-mini"
+WEIGHTS = ".safetensors"
+TEXT = (".cfg", ".csv", ".md", ".py", ".toml", ".txt", ".yaml", ".yml")
+# What upstream's requirements.txt brings: a recipe need not name it.
+UPSTREAM_REQUIREMENTS = {
+    "huggingface_hub",
+    "hyperpyyaml",
+    "joblib",
+    "numpy",
+    "packaging",
+    "requests",
+    "scipy",
+    "sentencepiece",
+    "soundfile",
+    "speechbrain",
+    "torch",
+    "torchaudio",
+    "tqdm",
+}
+# Upstream's test that loads every YAML fills these in, and no other.
+LOADABLE = {"data_folder", "output_folder"}
+
+
+def unused_keys(yaml: str, script: str) -> list[str]:
+    """Top-level keys that upstream's check would not find in use."""
+    lines = [line.rstrip() for line in yaml.splitlines()]
+    unused = []
+    for number, line in enumerate(lines):
+        match = re.match(r"(\w+):", line)
+        if match is None or match[1] in RUN_OPTIONS:
+            continue
+        if any(tag in line for tag in ("!apply", "!!", "Pretrainer")):
+            continue
+        key = re.escape(match[1])
+        uses = (
+            rf'\["{key}"\]',
+            rf"hparams\.{key}\b",
+            rf"modules\.{key}\b",
+            rf'attr\(self\.hparams, "{key}"',
+            rf'hparams\.get\("{key}"',
+        )
+        later = "\n".join(lines[number + 1 :])
+        if re.search(rf"!ref .*<{key}[>.\[]", later):
+            continue
+        if not any(re.search(use, script) for use in uses):
+            unused.append(match[1])
+    return unused
+
+
+@pytest.mark.parametrize("path", VARIANTS, ids=relative)
+def test_upstream_finds_every_key_in_use(path: Path):
+    script = (ROOT / "train.py").read_text(encoding="utf-8")
+    unused = unused_keys(path.read_text(encoding="utf-8"), script)
+    assert not unused, f"{relative(path)}: {', '.join(unused)}"
+
+
+def test_use_is_seen_as_upstream_sees_it():
+    yaml = (
+        "rate: 1\nsize: !ref <rate>\nwidth: 2\nearly: !ref <late>\nlate: 3\n"
+        "__set_seed: !apply:seed [1]\ndevice: cpu\ndeep:\n    inner: 4\n"
+        "bins: 5\nbins_low: !ref <bins.low>\n"
+    )
+    script = 'x = hparams[\n    "late"\n]\nself.hparams.size, h["width"]\n'
+    assert unused_keys(yaml, script) == ["early", "late", "deep", "bins_low"]
+
+
+@pytest.mark.parametrize("path", VARIANTS, ids=relative)
+def test_upstream_can_fill_the_placeholders_in(path: Path):
+    text = path.read_text(encoding="utf-8")
+    keys = set(re.findall(r"^(\w+):", text, flags=re.MULTILINE))
+    assert keys >= LOADABLE
+    open_keys = set(
+        re.findall(r"^(\w+): !PLACEHOLDER", text, flags=re.MULTILINE)
+    )
+    # The second stage cannot do without a first one.
+    own = {"enhancer_folder"} if path.stem == "se_then_ser" else set()
+    assert open_keys <= LOADABLE | own
+
+
+@pytest.mark.parametrize("path", VARIANTS, ids=relative)
+def test_a_yaml_has_upstreams_header(path: Path):
+    box, *lines = path.read_text(encoding="utf-8").splitlines()
+    assert re.fullmatch(r"# #{60,}", box)
+    header = lines[: lines.index(box)]
+    assert all(line.startswith("# ") for line in header)
+    for title in ("Model", "Data", "Authors"):
+        assert any(line.startswith(f"# {title}:") for line in header), title
+    sections = re.findall(r"^# #+ (.+?) #+$", "\n".join(lines), re.MULTILINE)
+    assert {"Training Parameters", "Model Parameters"} <= set(sections)
+
+
+def test_the_script_has_upstreams_header():
+    lines = (ROOT / "train.py").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "#!/usr/bin/env python3"
+    docstring = ast.get_docstring(ast.parse("\n".join(lines)))
+    assert docstring.startswith("Recipe for training ")
+    assert "To run this recipe, do the following:\n> python " in docstring
+    assert re.search(r"\nAuthors\n( \* .+ \d{4}\n?)+$", docstring)
+
+
+def test_the_main_block_has_upstreams_order():
+    source = (ROOT / "train.py").read_text(encoding="utf-8")
+    main = source.split('if __name__ == "__main__":\n')[1]
+    steps = (
+        "parse_arguments(",
+        "ddp_init_group(",
+        "load_hyperpyyaml(",
+        "create_experiment_directory(",
+        "run_on_main(",
+        "dataio_prep(",
+        "Brain(",
+        ".fit(",
+        ".evaluate(",
+    )
+    places = [main.index(step) for step in steps]
+    assert places == sorted(places)
+
+
+def third_party(path: Path, beside: set[str]) -> set[str]:
+    """Packages that a script imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - beside
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=relative)
+def test_requirements_name_what_a_recipe_imports(recipe: Path):
+    lines = (recipe / "extra_requirements.txt").read_text().splitlines()
+    assert lines == sorted(lines), "Requirements are sorted."
+    named = {
+        re.match(r"[\w-]+", line).group().replace("-", "_") for line in lines
+    }
+    scripts = list(recipe.glob("*.py"))
+    beside = {path.stem for path in scripts}
+    for path in scripts:
+        missing = third_party(path, beside) - UPSTREAM_REQUIREMENTS - named
+        assert not missing, f"{relative(path)} imports {missing}."
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=relative)
+def test_a_readme_has_upstreams_parts(recipe: Path):
+    text = (recipe / "README.md").read_text(encoding="utf-8")
+    for part in (
+        "## Installing Extra Dependencies",
+        "pip install -r extra_requirements.txt",
+        "python train.py hparams/",
+        "## Results",
+        "# **About SpeechBrain**",
+    ):
+        assert part in text, f"{relative(recipe)}/README.md lacks {part!r}."
+
+
+def test_files_are_as_pre_commit_leaves_them():
+    found = []
+    for path in files():
+        content = path.read_bytes()
+        is_weights = path.parent == PRETRAINED and path.suffix == WEIGHTS
+        if len(content) > MAXIMUM_BYTES and not is_weights:
+            found.append(f"{relative(path)}: larger than 1,024 kB")
+        if path.suffix not in TEXT or not content:
+            continue
+        if b"\r" in content or not content.endswith(b"\n"):
+            found.append(f"{relative(path)}: ends of lines or of the file")
+        if re.search(rb"[ \t]+$", content, flags=re.MULTILINE):
+            found.append(f"{relative(path)}: blanks at the end of a line")
+    assert not found, "\n".join(found)
+
+
+def test_spelling():
+    names = [relative(path) for path in files(*TEXT) if path.suffix != ".csv"]
+    result = subprocess.run(
+        [sys.executable, "-m", "codespell_lib", "--toml", "pyproject.toml"]
+        + names,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
