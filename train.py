@@ -32,11 +32,33 @@ from speechbrain.nnet.losses import l1_loss
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
-from speechbrain.utils.metric_stats import MetricStats
 from speechbrain.utils.train_logger import TensorboardLogger
+from speechbrain_merit.configuration import check_hyperparameters
 from speechbrain_merit.corpora import add_corpus
+from speechbrain_merit.distributed import (
+    SharedMean,
+    merge_over_processes,
+    num_processes,
+    seed_apart,
+    set_timeout,
+    share_data,
+    whole_batch_losses,
+)
+from speechbrain_merit.dynamic_batching import use_batch_sampler
+from speechbrain_merit.evaluation_progress import (
+    EvaluationProgress,
+    identify,
+    remaining_options,
+)
+from speechbrain_merit.folder_claim import claim_folder
+from speechbrain_merit.label_file import write_labels_once
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
-from speechbrain_merit.losses import NO_LABEL, class_weights, emotion_loss
+from speechbrain_merit.losses import (
+    NO_LABEL,
+    class_weights,
+    emotion_loss,
+    emotion_loss_weight,
+)
 from speechbrain_merit.manifests import (
     load_utterances,
     manifest_paths,
@@ -45,6 +67,7 @@ from speechbrain_merit.manifests import (
 from speechbrain_merit.metrics import (
     Condition,
     EmotionStats,
+    MergeableStats,
     TestStats,
     fit_temperature,
     markdown_table,
@@ -52,6 +75,7 @@ from speechbrain_merit.metrics import (
     write_results,
 )
 from speechbrain_merit.mixing import EvaluationMixer, plan_mixtures
+from speechbrain_merit.nonfinite import NonfiniteSteps, drop_nonfinite_gradients
 from speechbrain_merit.pretrained_folder import (
     find_pretrained_folder,
     load_emotions,
@@ -60,6 +84,11 @@ from speechbrain_merit.pretrained_folder import (
 )
 from speechbrain_merit.routing_report import RoutingReport
 from speechbrain_merit.routing_stats import RoutingStats
+from speechbrain_merit.training_faults import (
+    explained_faults,
+    naming_utterances,
+)
+from speechbrain_merit.training_statistics import TrainingStatistics
 
 logger = get_logger(__name__)
 
@@ -72,19 +101,24 @@ class DualTaskBrain(sb.Brain):
 
     `test_plan` gives the fields of every test mixture and `conditions` the
     `Condition`, `mixer` makes the training mixtures, `calibration_set` has the
-    batches that the temperature is fitted on, `train_loggers` get what an
-    epoch gave; the main block sets them.
+    batches that the temperature is fitted on, `data_ids` the utterances of
+    every stage, `train_loggers` get what an epoch gave; the main block sets
+    them.
     """
 
     def compute_forward(self, batch, stage):
         """Runs the model on the noisy speech."""
         batch = batch.to(self.device)
-        return self.modules.model(*batch.noisy)
+        # Unwrapped in evaluation, where processes differ in their batches.
+        train = stage == sb.Stage.TRAIN
+        return (self.modules.model if train else self.model)(*batch.noisy)
 
     def compute_objectives(self, predictions, batch, stage):
         """Computes the balanced sum of all losses, and keeps statistics."""
         losses = dict(predictions.integration.auxiliary_losses)
+        weights = {}
         if ENHANCE in self.model.tasks:
+            weights[ENHANCE] = predictions.spectrum.counts.sum()
             target = self.model.target_log1p(*batch.clean, predictions)
             losses[ENHANCE] = l1_loss(
                 predictions.enhanced_log1p,
@@ -93,6 +127,7 @@ class DualTaskBrain(sb.Brain):
             )
         if EMOTION in self.model.tasks:
             labels = batch.emotion_index.data.squeeze(1)
+            weights[EMOTION] = emotion_loss_weight(labels, self.class_weights)
             losses[EMOTION] = emotion_loss(
                 predictions.logits,
                 labels,
@@ -101,8 +136,12 @@ class DualTaskBrain(sb.Brain):
                 if stage == sb.Stage.TRAIN
                 else 0.0,
             )
+        self.num_batches += 1
         self.routing_stats.append(predictions.integration.routing)
         if stage == sb.Stage.TRAIN:
+            losses = whole_batch_losses(
+                losses, weights, predictions.integration
+            )
             self.train_losses.append(
                 {name: float(loss.detach()) for name, loss in losses.items()}
             )
@@ -159,20 +198,30 @@ class DualTaskBrain(sb.Brain):
 
     def on_stage_start(self, stage, epoch=None):
         """Prepares empty statistics, and the epoch's mixing and freezing."""
+        self.num_batches = 0
         self.routing_stats = RoutingStats()
+        # Only the development set comes again as it was.
+        valid = stage == sb.Stage.VALID
+        self.model.encoder.cache = (
+            self.hparams.hidden_state_cache if valid else None
+        )
         if stage == sb.Stage.TRAIN:
-            self.train_losses = []
+            # Else the epoch was interrupted and goes on.
+            if self.step == 0:
+                self.train_statistics.clear()
+            self.train_losses = self.train_statistics.losses
+            self.routing_stats = self.train_statistics.routing
             self.mixer.set_epoch(epoch)
             if self.balancing.needs_task_gradients:
                 self.balancing.reset()
             frozen = epoch <= self.hparams.number_of_frozen_epochs
-            self.model.encoder.freeze(
+            self.freeze_encoder(
                 "all" if frozen else self.hparams.freeze_encoder
             )
         elif stage == sb.Stage.VALID:
             self.emotion_stats = EmotionStats(self.hparams.emotions)
-            self.enhanced_error = MetricStats(metric=l1_loss)
-            self.noisy_error = MetricStats(metric=l1_loss)
+            self.enhanced_error = MergeableStats(metric=l1_loss)
+            self.noisy_error = MergeableStats(metric=l1_loss)
         else:
             self.test_stats = TestStats(
                 self.hparams.emotions,
@@ -183,9 +232,23 @@ class DualTaskBrain(sb.Brain):
             self.routing_report = RoutingReport(
                 self.conditions.values(), self.hparams.emotions
             )
+            self.test_progress.restore(self.test_statistics)
+            self.test_is_open = True
+
+    @property
+    def test_statistics(self):
+        """All that a test finds."""
+        return {
+            "routing": self.routing_stats,
+            "scores": self.test_stats,
+            "report": self.routing_report,
+        }
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Logs the stage; saves a checkpoint, or writes the results."""
+        if stage == sb.Stage.TEST:
+            self.test_progress.write(self.test_statistics)
+        stage_loss = self.merge_statistics(stage, stage_loss)
         if stage == sb.Stage.TRAIN:
             self.train_summary = {
                 "loss": stage_loss,
@@ -196,6 +259,19 @@ class DualTaskBrain(sb.Brain):
             self.finish_epoch(stage_loss, epoch)
         elif if_main_process():
             self.write_test_results()
+
+    def merge_statistics(self, stage, stage_loss):
+        """Joins what the processes found, each with a share of the data."""
+        loss = SharedMean(stage_loss, self.num_batches)
+        statistics = {"loss": loss, "routing": self.routing_stats}
+        if stage == sb.Stage.VALID:
+            statistics["emotion"] = self.emotion_stats
+            statistics["enhanced"] = self.enhanced_error
+            statistics["noisy"] = self.noisy_error
+        elif stage == sb.Stage.TEST:
+            statistics |= self.test_statistics
+        merge_over_processes(statistics, self.data_ids[stage])
+        return loss.mean
 
     def finish_epoch(self, stage_loss, epoch):
         """Scores the development set and keeps the best checkpoints."""
@@ -283,10 +359,83 @@ class DualTaskBrain(sb.Brain):
         balancing = self.modules.task_balancing
         return getattr(balancing, "module", balancing)
 
+    def make_dataloader(self, dataset, stage, *args, **loader_kwargs):
+        """Gives every process its share of the data."""
+        loader_kwargs = share_data(
+            dataset,
+            stage == sb.Stage.TRAIN,
+            self.hparams.seed,
+            loader_kwargs,
+        )
+        if stage == sb.Stage.TEST:
+            loader_kwargs = self.leave_out_tested(dataset, loader_kwargs)
+        return super().make_dataloader(dataset, stage, *args, **loader_kwargs)
+
+    def leave_out_tested(self, dataset, loader_kwargs):
+        """Leaves out what a test had done when it was interrupted."""
+        rank = torch.distributed.get_rank() if num_processes() > 1 else 0
+        self.test_progress = EvaluationProgress(
+            self.result_folder / f"test_progress_{rank}.ckpt",
+            self.ckpt_interval_minutes,
+            self.ckpt_interval_steps,
+        )
+        options = remaining_options(dataset, loader_kwargs, self.test_progress)
+        self.test_batches = options["batch_sampler"].batches
+        return options
+
+    def freeze_encoder(self, freeze):
+        """Sets what trains, and what gradients the processes exchange."""
+        before = [p.requires_grad for p in self.model.parameters()]
+        self.model.encoder.freeze(freeze)
+        after = [p.requires_grad for p in self.model.parameters()]
+        if self.distributed_launch and after != before:
+            for name, module in self.modules.items():
+                self.modules[name] = getattr(module, "module", module)
+            self._wrap_distributed()
+
+    def fit(self, *args, **kwargs):
+        """Trains; says what to do where the machine fails."""
+        with explained_faults(self.hparams.output_folder):
+            super().fit(*args, **kwargs)
+
+    def evaluate(self, *args, **kwargs):
+        """Tests; says what to do where the machine fails."""
+        self.test_is_open = False
+        with explained_faults(self.hparams.output_folder):
+            try:
+                return super().evaluate(*args, **kwargs)
+            except ValueError:
+                # A file, most often: what was scored is kept.
+                if self.test_is_open:
+                    self.test_progress.write(self.test_statistics)
+                raise
+
+    def naming_utterances(self, batch):
+        """Names a batch in errors about too little memory."""
+        num_samples = batch.noisy.lengths * batch.noisy.data.shape[1]
+        durations_s = num_samples / self.hparams.sample_rate_hz
+        return naming_utterances(batch.id, durations_s.tolist())
+
+    def evaluate_batch(self, batch, stage):
+        """Scores a batch; keeps what a test has found so far."""
+        # Until it is counted, half of a batch may be among what was scored.
+        self.test_is_open = False
+        with self.naming_utterances(batch):
+            loss = super().evaluate_batch(batch, stage)
+        if stage == sb.Stage.TEST:
+            self.test_progress.count_batch(self.test_statistics)
+            self.test_is_open = True
+        return loss
+
     def fit_batch(self, batch):
         """Trains on a batch; differentiates task by task where asked to."""
-        if not self.balancing.needs_task_gradients:
+        with self.naming_utterances(batch):
+            if self.balancing.needs_task_gradients:
+                return self.fit_batch_by_task(batch)
             return super().fit_batch(batch)
+
+    def fit_batch_by_task(self, batch):
+        """Trains on a batch, with gradients of each task's loss."""
         should_step = self.step % self.grad_accumulation_factor == 0
         self.on_fit_batch_start(batch, should_step)
         # The balancing averages over the processes itself.
@@ -314,6 +463,8 @@ class DualTaskBrain(sb.Brain):
         super().on_fit_start()
         if self.model.encoder.needs_fitting:
             self.fit_standardization()
+            # Before any epoch: the statistics need not be fitted again.
+            self.checkpointer.save_checkpoint(meta={"epoch": 0})
         done = self.hparams.epoch_counter.current
         if done > 0 or self.step > 0:
             logger.info(
@@ -342,6 +493,10 @@ class DualTaskBrain(sb.Brain):
             self.optimizers_dict["model"].add_param_group(
                 {"params": learned, "weight_decay": 0.0}
             )
+        self.train_statistics = TrainingStatistics()
+        self.checkpointer.add_recoverable(
+            "train_statistics", self.train_statistics, optional_load=True
+        )
         if self.balancing.state_dict():
             self.checkpointer.add_recoverable("balancing", self.balancing)
         if self.hparams.freeze_encoder != "all":
@@ -367,38 +522,101 @@ class DualTaskBrain(sb.Brain):
 
     def on_fit_batch_start(self, batch, should_step):
         """Remembers the utterances, for messages about them."""
-        self.current_ids = batch.id
+        self.nonfinite_steps.add(batch.id)
+        self.batch_is_done = False
 
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
         """Moves the learning rates on with every optimizer step."""
         if should_step:
             for name, optimizer in self.optimizers_dict.items():
                 self.lr_schedules[name](optimizer)
+            self.nonfinite_steps.start()
+        self.batch_is_done = True
 
     def check_loss_isfinite(self, loss):
         """Names the utterances of a loss that is not finite."""
         if not torch.isfinite(loss):
-            logger.warning(
-                "The loss is %s for the utterances %s",
-                loss.item(),
-                ", ".join(self.current_ids),
-            )
-        super().check_loss_isfinite(loss)
+            self.count_nonfinite(f"The loss is {loss.item()}", of_batch=True)
+
+    def count_nonfinite(self, what, of_batch):
+        """Names utterances; stops the training where it happens often."""
+        self.nonfinite_count += 1
+        self.nonfinite_steps.report(
+            what, self.nonfinite_count, self.nonfinite_patience, of_batch
+        )
+
+    def optimizers_step(self):
+        """Takes a step, unless gradients are not finite."""
+        # With float16, the scaler leaves such steps out.
+        if not self.scaler.is_enabled():
+            dropped = drop_nonfinite_gradients(self.modules.parameters())
+            if dropped and not self.nonfinite_steps.is_reported:
+                self.count_nonfinite("Gradients are not finite", False)
+        super().optimizers_step()
+
+    def _fit_train(self, train_set, epoch, enable):
+        """Trains for an epoch; keeps what it has done if a file ends it."""
+        self.nonfinite_steps = NonfiniteSteps()
+        self.batch_is_done = False
+        try:
+            super()._fit_train(train_set, epoch, enable)
+        except ValueError:
+            whole = self.step % self.grad_accumulation_factor == 0
+            # Other processes would have to take part.
+            if self.batch_is_done and whole and num_processes() == 1:
+                self._save_intra_epoch_ckpt()
+            raise
 
     def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
         """Waits for the optimizer's step: gradients are not saved."""
-        due = super()._should_save_intra_epoch_ckpt(
+        # All processes have to agree, which only steps are worth.
+        if self.step % self.grad_accumulation_factor != 0:
+            return False
+        return super()._should_save_intra_epoch_ckpt(
             last_ckpt_time, steps_since_ckpt
         )
-        return due and self.step % self.grad_accumulation_factor == 0
 
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Loads the mean of the best checkpoints' weights, and calibrates."""
         self.temperature = None
-        if self.is_borrowed:
-            # The weights are there, and their temperature in them.
-            return
-        checkpoints = self.checkpointer.find_checkpoints(
+        # Of other weights, were it but by the rounding of a mean.
+        self.model.encoder.cache = None
+        # Else the weights are there, and their temperature in them.
+        if not self.is_borrowed:
+            self.load_best_weights(max_key, min_key)
+        known = self.test_progress.open(self.identify_test())
+        if known:
+            logger.info(
+                "Resuming the test after %d batches",
+                self.test_progress.num_batches,
+            )
+        # All processes calibrate together, or none does.
+        if known and num_processes() == 1:
+            self.temperature = self.test_progress.facts["temperature"]
+            if self.temperature is not None:
+                self.model.apply_temperature(self.temperature)
+        elif EMOTION in self.model.tasks and not self.is_borrowed:
+            self.calibrate()
+        if not known:
+            self.test_progress.facts["temperature"] = self.temperature
+            self.test_progress.write({})
+
+    def identify_test(self):
+        """Tells this test from others, whose results it must not take."""
+        return identify(
+            self.model.state_dict(),
+            self.test_plan,
+            self.hparams.emotions,
+            self.hparams.label_mapping,
+            self.hparams.enhancement_metrics,
+            self.hparams.sample_rate_hz,
+            self.eval_precision,
+            batches=self.test_batches,
+        )
+
+    def load_best_weights(self, max_key=None, min_key=None):
+        """Loads the mean of the best checkpoints' weights."""
+        checkpoints = self.checkpointer.find_whole_checkpoints(
             max_key=max_key,
             min_key=min_key,
             max_num_checkpoints=self.hparams.num_averaged_checkpoints,
@@ -414,8 +632,6 @@ class DualTaskBrain(sb.Brain):
                 f"{self.checkpointer.checkpoints_dir} holds no checkpoint of "
                 "a finished epoch: train before testing."
             )
-        if EMOTION in self.model.tasks:
-            self.calibrate()
 
     @torch.no_grad()
     def calibrate(self):
@@ -432,6 +648,7 @@ class DualTaskBrain(sb.Brain):
                 logits.log_softmax(dim=1),
                 batch.emotion_index.data.squeeze(1),
             )
+        merge_over_processes({"judged": judged}, self.data_ids[sb.Stage.VALID])
         # Empty where no development utterance has a label.
         if judged.ids:
             self.temperature = fit_temperature(
@@ -552,11 +769,9 @@ def dataio_prep(hparams):
     dict
         `train`, `valid` and `test` as `DynamicItemDataset`.
     """
-    hparams["label_encoder"].load_or_create(
-        path=Path(hparams["save_folder"]) / "label_encoder.txt",
-        from_iterables=[hparams["emotions"]],
-        sequence_input=False,
-    )
+    label_file = Path(hparams["save_folder"]) / "label_encoder.txt"
+    run_on_main(write_labels_once, args=[label_file, hparams["emotions"]])
+    hparams["label_encoder"].load(label_file)
     hparams["label_encoder"].expect_len(len(hparams["emotions"]))
     known = hparams["label_encoder"].decode_torch(
         torch.arange(len(hparams["emotions"]))
@@ -587,6 +802,7 @@ def dataio_prep(hparams):
     mix = EvaluationMixer(
         {s: noise_source(hparams, s) for s in ("valid", "seen", "unseen")},
         hparams["sample_rate_hz"],
+        hparams["read_speech"],
     )
 
     @sb.utils.data_pipeline.takes(
@@ -675,6 +891,7 @@ def count_optimizer_steps(
 if __name__ == "__main__":
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
     overrides = add_corpus(Path(__file__).parent, hparams_file, overrides)
+    check_hyperparameters(hparams_file, overrides, run_opts)
 
     # Initialize ddp (useful only for multi-GPU training)
     sb.utils.distributed.ddp_init_group(run_opts)
@@ -682,6 +899,9 @@ if __name__ == "__main__":
     with open(hparams_file, encoding="utf-8") as fin:
         hparams = load_hyperpyyaml(fin, overrides)
 
+    # Held until this process ends; the others of a training share it.
+    if if_main_process():
+        claim = claim_folder(hparams["output_folder"])
     if hparams["pretrained_folder"] is not None:
         use_pretrained(hparams, run_opts["test_only"])
     sb.create_experiment_directory(
@@ -691,6 +911,11 @@ if __name__ == "__main__":
     )
     if not hparams["skip_prep"]:
         run_on_main(prepare, kwargs={"hparams": hparams})
+    set_timeout(hparams["process_timeout_minutes"])
+    # Upstream allows it on import.
+    torch.backends.cuda.matmul.allow_tf32 = hparams["allow_tf32"]
+    torch.backends.cudnn.allow_tf32 = hparams["allow_tf32"]
+    seed_apart(hparams["seed"])
 
     hparams["mixer"] = hparams["training_mixer"](
         noises=noise_source(hparams, "train")
@@ -704,6 +929,9 @@ if __name__ == "__main__":
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
     )
+    brain.model.encoder.checkpoint_activations(
+        hparams["checkpoint_activations"]
+    )
     brain.mixer = hparams["mixer"]
     brain.train_loggers = [hparams["train_logger"]]
     if hparams["use_tensorboard"]:
@@ -712,28 +940,43 @@ if __name__ == "__main__":
         )
     brain.test_plan = read_manifest(mixture_manifest(hparams, "test"))
     brain.conditions = conditions_of(brain.test_plan)
-    brain.calibration_set = sb.dataio.dataloader.make_dataloader(
-        datasets["valid"], **hparams["valid_dataloader_opts"]
+    brain.data_ids = {
+        sb.Stage.TRAIN: datasets["train"].data_ids,
+        sb.Stage.VALID: datasets["valid"].data_ids,
+        sb.Stage.TEST: datasets["test"].data_ids,
+    }
+    brain.calibration_set = brain.make_dataloader(
+        datasets["valid"],
+        sb.Stage.VALID,
+        ckpt_prefix=None,
+        **hparams["valid_dataloader_opts"],
     )
     brain.standardization_set = spread_batches(
         datasets["train"],
         hparams["standardization_utterances"],
         hparams["batch_size"],
     )
+    # Its own generator: workers' seeds would otherwise be drawn from the state
+    # that a resumed run has just restored.
+    train_loader_kwargs = {
+        **hparams["train_dataloader_opts"],
+        "generator": torch.Generator().manual_seed(hparams["seed"]),
+    }
+    num_items, batch_size = len(datasets["train"]), hparams["batch_size"]
+    if hparams["dynamic_batching"]:
+        batches = hparams["dynamic_batch_sampler"](datasets["train"])
+        train_loader_kwargs = use_batch_sampler(train_loader_kwargs, batches)
+        # Upstream tells it the epoch; of several processes, by its wrapper.
+        brain.train_sampler = batches
+        num_items, batch_size = len(batches), 1
     brain.num_optimizer_steps = hparams[
         "number_of_epochs"
     ] * count_optimizer_steps(
-        len(datasets["train"]),
-        hparams["batch_size"],
+        num_items,
+        batch_size,
         brain.grad_accumulation_factor,
-        torch.distributed.get_world_size() if brain.distributed_launch else 1,
+        num_processes(),
     )
-    if brain.distributed_launch and hparams["number_of_frozen_epochs"] > 0:
-        raise ValueError(
-            "number_of_frozen_epochs cannot be used with several processes: "
-            "train the first stage with freeze_encoder all, the second with "
-            'pretrained_folder, the first\'s folder "pretrained".'
-        )
     labels = read_manifest(manifest_paths(hparams["manifest_folder"])["train"])
     brain.class_weights = torch.tensor(
         class_weights(
@@ -747,12 +990,7 @@ if __name__ == "__main__":
         hparams["epoch_counter"],
         datasets["train"],
         datasets["valid"],
-        # Its own generator: workers' seeds would otherwise be drawn from the
-        # state that a resumed run has just restored.
-        train_loader_kwargs={
-            **hparams["train_dataloader_opts"],
-            "generator": torch.Generator().manual_seed(hparams["seed"]),
-        },
+        train_loader_kwargs=train_loader_kwargs,
         valid_loader_kwargs=hparams["valid_dataloader_opts"],
     )
     brain.evaluate(
@@ -770,3 +1008,4 @@ if __name__ == "__main__":
                 hparams["label_encoder"],
             ],
         )
+    brain.test_progress.remove()

@@ -3,7 +3,9 @@
 Run from the top of the project; prints one table.
 > python benchmarks/moe_layer.py --num_threads 1
 > python benchmarks/moe_layer.py --device cuda:0 --precision bf16 \
->   --num_frames 2400
+>   --num_frames 600 2400
+> python benchmarks/moe_layer.py --experts 3 --num_frames 50 100 300 600 \
+>   --forward_only
 
 Random hidden states and gates choose each expert about equally often. The
 bound is the ratio of the frames that the experts compute: no sparse layer can
@@ -155,8 +157,10 @@ def frames_per_expert(
     return len(codes.unique())
 
 
-def print_rows(num_experts: int, arguments: argparse.Namespace) -> None:
-    """Measures the layer with one number of experts."""
+def print_rows(
+    num_experts: int, num_frames: int, arguments: argparse.Namespace
+) -> None:
+    """Measures the layer with one number of experts and of frames."""
     device = arguments.device
     dtype = PRECISIONS[arguments.precision]
     torch.manual_seed(0)
@@ -171,7 +175,7 @@ def print_rows(num_experts: int, arguments: argparse.Namespace) -> None:
     for parameter in moe.parameters():
         parameter.register_post_accumulate_grad_hook(drop_gradient)
     hidden_states = torch.randn(
-        (arguments.num_layers, 1, arguments.num_frames, arguments.input_size),
+        (arguments.num_layers, 1, num_frames, arguments.input_size),
         device=device,
         dtype=dtype,
     ).requires_grad_()
@@ -180,7 +184,7 @@ def print_rows(num_experts: int, arguments: argparse.Namespace) -> None:
         layers["grouped_mm"] = grouped(moe)
     for tasks in TASKS:
         pairs = frames_per_expert(moe, hidden_states, tasks)
-        bound = num_experts * arguments.num_frames / pairs
+        bound = num_experts * num_frames / pairs
         for backward in arguments.passes:
             steps = {
                 name: partial(run, layer, hidden_states, tasks, backward)
@@ -188,7 +192,7 @@ def print_rows(num_experts: int, arguments: argparse.Namespace) -> None:
             }
             timings = time_in_turns(steps, arguments.repetitions, device)
             features = {name: step() for name, step in steps.items()}
-            begin = f"| {num_experts} | {' + '.join(tasks)} | "
+            begin = f"| {num_experts} | {num_frames} | {' + '.join(tasks)} | "
             begin += "forward + backward" if backward else "forward"
             print_timings(begin, timings, features, bound)
 
@@ -225,7 +229,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32", choices=PRECISIONS)
     parser.add_argument("--experts", type=int, nargs="+", default=[3, 5, 8, 16])
-    parser.add_argument("--num_frames", type=int, default=300)
+    parser.add_argument("--num_frames", type=int, nargs="+", default=[300])
     parser.add_argument("--num_layers", type=int, default=25)
     parser.add_argument("--input_size", type=int, default=1024)
     parser.add_argument("--hidden_size", type=int, default=4096)
@@ -244,17 +248,18 @@ def main() -> None:
         torch.set_num_threads(arguments.num_threads)
     print(
         f"{describe_device(arguments.device)}, {arguments.precision}, "
-        f"{arguments.num_frames} frames of {arguments.num_layers} x "
-        f"{arguments.input_size}, {arguments.hidden_size} hidden, "
-        f"{arguments.output_size} out, median of {arguments.repetitions}\n"
+        f"frames of {arguments.num_layers} x {arguments.input_size}, "
+        f"{arguments.hidden_size} hidden, "
+        f"{arguments.output_size} out, least of {arguments.repetitions}\n"
     )
     print(
-        "| experts | tasks | pass | layer | all experts, s | layer, s | ratio |"
-        " ratio of CPU time | bound | difference |"
+        "| experts | frames | tasks | pass | layer | all experts, s | layer, s |"
+        " ratio | ratio of CPU time | bound | difference |"
     )
-    print("| --: | --- | --- | --- | --: | --: | --: | --: | --: | --: |")
+    print("| --: | --: | --- | --- | --- | --: | --: | --: | --: | --: | --: |")
     for num_experts in arguments.experts:
-        print_rows(num_experts, arguments)
+        for num_frames in arguments.num_frames:
+            print_rows(num_experts, num_frames, arguments)
 
 
 if __name__ == "__main__":

@@ -14,15 +14,13 @@ Authors
 """
 
 import argparse
-import concurrent.futures
 import contextlib
 import copy
-import multiprocessing
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
-from timing import describe_device, synchronize, time_in_turns
+from memory import in_new_process, peak_gib, start_peak
+from timing import describe_device, time_in_turns
 from torch import nn
 from transformers import WavLMConfig
 from transformers.models.wavlm.modeling_wavlm import (
@@ -94,32 +92,9 @@ def peak_memory_gib(
     torch.set_num_threads(arguments.num_threads)
     layers = make_layers(arguments)[name]
     step = make_step(layers, arguments, backward)
-    if arguments.device.startswith("cuda"):
-        torch.cuda.reset_peak_memory_stats(arguments.device)
-        before = torch.cuda.memory_allocated(arguments.device)
-        step()
-        synchronize(arguments.device)
-        peak = torch.cuda.max_memory_allocated(arguments.device)
-        return (peak - before) / 2**30
-    before = resident_gib("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # Resets the peak.
+    before = start_peak(arguments.device)
     step()
-    return resident_gib("VmHWM") - before
-
-
-def resident_gib(field: str) -> float:
-    """Reads the memory of this process, or its peak."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    (line,) = [line for line in lines if line.startswith(field)]
-    return int(line.split()[1]) / 2**20
-
-
-def in_new_process(function: Callable, *arguments) -> float:
-    """Runs a function of this module where nothing has been allocated."""
-    with concurrent.futures.ProcessPoolExecutor(
-        1, multiprocessing.get_context("spawn")
-    ) as pool:
-        return pool.submit(function, *arguments).result()
+    return peak_gib(arguments.device) - before
 
 
 def print_rows(
@@ -166,7 +141,7 @@ def main() -> None:
     print(
         f"{describe_device(arguments.device)}, {arguments.precision}, "
         f"{arguments.num_layers} layers, batch {arguments.batch_size} x "
-        f"{arguments.duration_s} s, median of {arguments.repetitions}\n"
+        f"{arguments.duration_s} s, least of {arguments.repetitions}\n"
     )
     print(
         "| pass | attention | s | ratio | ratio of CPU time | GiB | share |\n"

@@ -5,6 +5,7 @@ Authors
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -69,6 +70,47 @@ class GroupedRoutingStats:
                 rows = [i for i, name in enumerate(groups) if name == group]
                 part = Routing(report.probabilities[rows], report.experts[rows])
                 counts[group] = counts.get(group, 0) + part.counts().cpu()
+
+    def merge(
+        self, others: Sequence["GroupedRoutingStats"], order: Sequence[str]
+    ) -> None:
+        """Adds what other processes have counted.
+
+        Arguments
+        ---------
+        others : sequence of GroupedRoutingStats
+            Of other utterances.
+        order : sequence of str
+            Of no use here: sums have no order.
+        """
+        for other in others:
+            self._order += [g for g in other._order if g not in self._order]
+            for task, found in other._counts.items():
+                counts = self._counts.setdefault(task, {})
+                for group, number in found.items():
+                    counts[group] = counts.get(group, 0) + number
+
+    def state_dict(self) -> dict[str, Any]:
+        """Gives all that was appended, as plain values.
+
+        Returns
+        -------
+        dict
+            For `load_state_dict`.
+        """
+        counts = {task: dict(by) for task, by in self._counts.items()}
+        return {"order": list(self._order), "counts": counts}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes up what was appended before.
+
+        Arguments
+        ---------
+        state : Mapping
+            As of `state_dict`.
+        """
+        self._order = list(state["order"])
+        self._counts = {t: dict(by) for t, by in state["counts"].items()}
 
     def shares(self) -> dict[str, dict[str, list[float]]]:
         """Gives the share of the choices that fell on every expert.

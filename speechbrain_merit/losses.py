@@ -42,17 +42,17 @@ def class_weights(
     >>> class_weights(["angry", "sad", "sad", None], ["angry", "sad"])
     [1.5, 0.75]
     """
-    labels = [label for label in labels if label is not None]
-    unknown = sorted(set(labels) - set(classes))
+    known = [label for label in labels if label is not None]
+    unknown = sorted(set(known) - set(classes))
     if unknown:
         raise ValueError(
             f"The training labels {unknown} are not among the classes "
             f"{list(classes)}: add them to 'emotions' or map them in the "
             "corpus's preparation."
         )
-    counts = [labels.count(name) for name in classes]
+    counts = [known.count(name) for name in classes]
     return [
-        len(labels) / (len(classes) * count) if count else 0.0
+        len(known) / (len(classes) * count) if count else 0.0
         for count in counts
     ]
 
@@ -80,7 +80,8 @@ def emotion_loss(
     Returns
     -------
     torch.Tensor
-        Scalar; zero, with zero gradients, when no utterance has a label.
+        Scalar; zero, with zero gradients, when no utterance has a label, or
+        only such as weigh nothing because no training utterance has them.
 
     Example
     -------
@@ -88,7 +89,10 @@ def emotion_loss(
     >>> emotion_loss(logits, torch.tensor([2, NO_LABEL]))  # logarithm of 4
     tensor(1.3863)
     """
-    if not bool((targets != NO_LABEL).any()):
+    counts = targets != NO_LABEL
+    if weights is not None:
+        counts = counts & (weights[targets.clamp(min=0)] > 0)
+    if not bool(counts.any()):
         return (logits * 0.0).sum()
     return functional.cross_entropy(
         logits.float(),
@@ -97,6 +101,33 @@ def emotion_loss(
         ignore_index=NO_LABEL,
         label_smoothing=label_smoothing,
     )
+
+
+def emotion_loss_weight(
+    targets: torch.Tensor, weights: torch.Tensor
+) -> torch.Tensor:
+    """Sums up what `emotion_loss` is a weighted mean over.
+
+    Arguments
+    ---------
+    targets : torch.Tensor
+        Class indices, `[batch]`; `NO_LABEL` for none.
+    weights : torch.Tensor
+        One weight per class, `[class]`.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar; zero when no utterance has a label.
+
+    Example
+    -------
+    >>> targets = torch.tensor([1, NO_LABEL, 1, 0])
+    >>> emotion_loss_weight(targets, torch.tensor([1.5, 0.75]))
+    tensor(3.)
+    """
+    counts = weights[targets.clamp(min=0)] * (targets != NO_LABEL)
+    return counts.sum()
 
 
 def weighted_sum(

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
@@ -150,10 +151,10 @@ def plot_expert_timeline(
     _check_timeline(log1p_spectrum, experts, hop_s, frame_s)
     # As plot_shares: not through pyplot.
     figure = Figure(
-        figsize=(7.2, 3.2 + 0.3 * len(experts)), layout="constrained"
+        figsize=(7.2, 3.2 + 0.3 * len(experts)),
+        layout=ConstrainedLayoutEngine(hspace=0, h_pad=0.02),
     )
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(hspace=0, h_pad=0.02)
     top, *strips = figure.subplots(
         1 + len(experts),
         sharex=True,

@@ -5,8 +5,11 @@ Authors
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from speechbrain_merit.grouped_routing import GroupedRoutingStats
 from speechbrain_merit.lobes import JointOutput
@@ -89,6 +92,66 @@ class RoutingReport:
                     for task, report in routing.items()
                 }
                 self.timelines[condition] = names[row], log1p, experts
+
+    def merge(
+        self, others: Sequence["RoutingReport"], order: Sequence[str]
+    ) -> None:
+        """Adds what other processes have counted, and keeps first utterances.
+
+        Arguments
+        ---------
+        others : sequence of RoutingReport
+            Of other mixtures.
+        order : sequence of str
+            Identity of all mixtures, in the order of one process.
+        """
+        for name, stats in self.groups.items():
+            stats.merge([other.groups[name] for other in others], order)
+        places = {name: place for place, name in enumerate(order)}
+        kept = [
+            (places[utterance[0]], condition, utterance)
+            for report in (self, *others)
+            for condition, utterance in report.timelines.items()
+        ]
+        self.timelines = {}
+        for _, condition, utterance in sorted(kept, key=lambda entry: entry[0]):
+            self.timelines.setdefault(condition, utterance)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Gives all that was appended, as plain values.
+
+        Returns
+        -------
+        dict
+            For `load_state_dict`.
+        """
+        timelines = [
+            (
+                (condition.noise, condition.snr_db, name),
+                torch.from_numpy(log1p),
+                {task: torch.from_numpy(e) for task, e in experts.items()},
+            )
+            for condition, (name, log1p, experts) in self.timelines.items()
+        ]
+        groups = {n: stats.state_dict() for n, stats in self.groups.items()}
+        return {"groups": groups, "timelines": timelines}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes up what was appended before.
+
+        Arguments
+        ---------
+        state : Mapping
+            As of `state_dict`.
+        """
+        for name, counts in state["groups"].items():
+            self.groups[name].load_state_dict(counts)
+        for (noise, snr_db, name), log1p, experts in state["timelines"]:
+            self.timelines[Condition(noise, snr_db)] = (
+                name,
+                log1p.numpy(),
+                {task: e.numpy() for task, e in experts.items()},
+            )
 
     def write(
         self,

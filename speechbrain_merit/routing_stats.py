@@ -5,7 +5,7 @@ Authors
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -61,6 +61,45 @@ class RoutingStats:
             best = routing[one].experts[..., 0], routing[other].experts[..., 0]
             if best[0].shape == best[1].shape:
                 self._compare(f"{one}_{other}", *best)
+
+    def merge(
+        self, others: Sequence["RoutingStats"], order: Sequence[str]
+    ) -> None:
+        """Adds what other processes have counted.
+
+        Arguments
+        ---------
+        others : sequence of RoutingStats
+            Of other batches.
+        order : sequence of str
+            Of no use here: sums have no order.
+        """
+        for other in others:
+            _add(self._counts, other._counts)
+            _add(self._entropies, other._entropies)
+            _add(self._frames, other._frames)
+            _add(self._same, other._same)
+            _add(self._compared, other._compared)
+
+    def state_dict(self) -> dict[str, dict]:
+        """Gives all that was appended, as plain values.
+
+        Returns
+        -------
+        dict
+            For `load_state_dict`.
+        """
+        return {key: dict(sums) for key, sums in vars(self).items()}
+
+    def load_state_dict(self, state: Mapping[str, dict]) -> None:
+        """Takes up what was appended before.
+
+        Arguments
+        ---------
+        state : Mapping
+            As of `state_dict`.
+        """
+        vars(self).update({key: dict(sums) for key, sums in state.items()})
 
     def _compare(
         self, pair: str, one: torch.Tensor, other: torch.Tensor
@@ -123,3 +162,8 @@ class RoutingStats:
         for pair, share in self.agreements().items():
             summary[f"{pair}_agreement"] = share
         return summary
+
+
+def _add(sums: dict, others: Mapping) -> None:
+    for key, value in others.items():
+        sums[key] = sums.get(key, 0) + value

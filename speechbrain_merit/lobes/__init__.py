@@ -9,6 +9,7 @@ from .cascade import EnhanceThenClassify
 from .emotion_head import EmotionHead
 from .enhancement_head import SpectralMaskHead
 from .experts import Expert, LayerSumExpert
+from .hidden_state_cache import HiddenStateCache
 from .hidden_state_statistics import HiddenStateStandardization
 from .integration import Integration, Routing
 from .joint_model import JointModel, JointOutput
@@ -28,6 +29,7 @@ __all__ = [
     "EnhanceThenClassify",
     "Expert",
     "Gate",
+    "HiddenStateCache",
     "HiddenStateStandardization",
     "Integration",
     "JointModel",

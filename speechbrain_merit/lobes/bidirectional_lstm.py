@@ -71,7 +71,7 @@ class BidirectionalLSTM(nn.Module):
             without meaning on padding.
         """
         mirror = _mirror(counts.to(inputs.device), inputs.shape[1])
-        directions = (inputs,)
+        directions: tuple[torch.Tensor, ...] = (inputs,)
         for number, (ahead, back) in enumerate(
             zip(self.forwards, self.backwards, strict=True)
         ):

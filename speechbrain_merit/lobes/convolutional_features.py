@@ -33,6 +33,11 @@ class ConvolutionalFeatures(nn.Module):
             self.model.feature_extractor = _OneByOne(model.feature_extractor)
 
     @property
+    def transformers_model(self) -> nn.Module:
+        """The model of transformers."""
+        return self.model
+
+    @property
     def layers(self) -> nn.ModuleList:
         """The Transformer layers."""
         return self.model.encoder.layers

@@ -12,6 +12,8 @@ import dataclasses
 
 import torch
 
+from .routing_losses import RouterMeans
+
 
 @dataclasses.dataclass
 class Routing:
@@ -60,6 +62,9 @@ class Integration:
         Unweighted scalar losses by name; empty for integrators without any.
     routing : dict of str to Routing
         One report per task; empty for integrators without gates.
+    router_means : dict of str to RouterMeans
+        What `routing_losses` made the auxiliary losses of, per task; empty
+        for integrators without gates.
     """
 
     features: dict[str, torch.Tensor]
@@ -67,3 +72,6 @@ class Integration:
         default_factory=dict
     )
     routing: dict[str, Routing] = dataclasses.field(default_factory=dict)
+    router_means: dict[str, RouterMeans] = dataclasses.field(
+        default_factory=dict
+    )

@@ -129,7 +129,7 @@ class JointModel(nn.Module):
             encoded.hidden_states, encoded.lengths, tasks
         )
         output = JointOutput(None, None, None, statistics, integration)
-        if ENHANCE in tasks:
+        if ENHANCE in tasks and self.enhancement_head is not None:
             output.spectrum = self.frontend.analyze(normalised, lengths)
             output.enhanced_log1p = self.enhancement_head(
                 output.spectrum.log1p,
@@ -137,7 +137,7 @@ class JointModel(nn.Module):
                 integration.features[ENHANCE],
                 encoded.counts,
             )
-        if EMOTION in tasks:
+        if EMOTION in tasks and self.emotion_head is not None:
             output.logits = self.emotion_head(
                 integration.features[EMOTION], encoded.lengths
             )
@@ -172,7 +172,14 @@ class JointModel(nn.Module):
         ---------
         temperature : float
             Positive.
+
+        Raises
+        ------
+        ValueError
+            If the model does not have the task `emotion`.
         """
+        if self.emotion_head is None:
+            raise ValueError("The model recognises no emotions.")
         self.emotion_head.apply_temperature(temperature)
 
     def target_log1p(
@@ -220,7 +227,14 @@ class JointModel(nn.Module):
         torch.Tensor
             Samples at the level of the input, zero on padding,
             `[batch, time]`.
+
+        Raises
+        ------
+        ValueError
+            If the output has no enhanced spectrum.
         """
+        if output.enhanced_log1p is None or output.spectrum is None:
+            raise ValueError("The model was not asked to enhance.")
         waveform = self.frontend.synthesize(
             output.enhanced_log1p, output.spectrum
         )

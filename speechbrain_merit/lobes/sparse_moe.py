@@ -24,7 +24,7 @@ from torch import nn
 from .experts import Expert
 from .integration import Integration, Routing
 from .lengths import absolute_lengths, step_mask
-from .routing_losses import kl_to_uniform, router_z_loss, switch_load_balance
+from .routing_losses import router_means, routing_losses
 
 ROUTER_LEARNING = ("straight_through", "probability", "frozen")
 
@@ -226,21 +226,16 @@ class SparseMoE(nn.Module):
         probabilities = {t: logits[t].softmax(dim=1) for t in tasks}
         experts = {task: self._choose(logits[task]) for task in tasks}
         outputs = self._dispatch(frames, probabilities, experts)
+        means = {
+            t: router_means(logits[t], probabilities[t], experts[t])
+            for t in tasks
+        }
         unflatten = partial(
             _unflatten, rows=rows, shape=(batch_size, num_frames)
         )
         return Integration(
             features={t: unflatten(outputs[t], padding=0.0) for t in tasks},
-            auxiliary_losses={
-                "load_balance": sum(
-                    switch_load_balance(probabilities[t], experts[t])
-                    for t in tasks
-                ),
-                "router_kl": sum(
-                    kl_to_uniform(probabilities[t]) for t in tasks
-                ),
-                "router_z": sum(router_z_loss(logits[t]) for t in tasks),
-            },
+            auxiliary_losses=routing_losses(means),
             routing={
                 t: Routing(
                     unflatten(probabilities[t].detach(), padding=0.0),
@@ -248,6 +243,7 @@ class SparseMoE(nn.Module):
                 )
                 for t in tasks
             },
+            router_means=means,
         )
 
     def _check(

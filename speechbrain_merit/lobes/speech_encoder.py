@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from .convolutional_features import ConvolutionalFeatures
+from .hidden_state_cache import HiddenStateCache
 from .hidden_state_statistics import HiddenStateStandardization
 from .lengths import absolute_lengths, step_mask
 from .speech_model_loading import load_speech_model
@@ -125,6 +126,8 @@ class SpeechEncoder(nn.Module):
             self.standardization = HiddenStateStandardization(
                 self.num_layers, self.output_size
             )
+        # To be set for passes over batches that come again.
+        self.cache: HiddenStateCache | None = None
         self.freeze(freeze)
 
     @property
@@ -156,6 +159,29 @@ class SpeechEncoder(nn.Module):
             self.features.freeze_convolutions()
         self.features.freeze_constants()
         self.train(self.training)
+
+    def checkpoint_activations(self, enabled: bool) -> None:
+        """Sets whether training keeps what is within the layers.
+
+        Otherwise the backward pass computes it once more: less memory for
+        more time, and the same gradients.
+
+        Arguments
+        ---------
+        enabled : bool
+            True to compute once more.
+        """
+        model = self.features.transformers_model
+        # Its name in the older versions of transformers 5, and in the newer.
+        kind = "gradient_checkpointing"
+        if hasattr(model, "activation_checkpointing_enable"):
+            kind = "activation_checkpointing"
+        if enabled:
+            # The hidden states may be recorded within a layer's checkpoint,
+            # and the other kind has no graph there.
+            getattr(model, f"{kind}_enable")({"use_reentrant": False})
+        else:
+            getattr(model, f"{kind}_disable")()
 
     def train(self, mode: bool = True) -> "SpeechEncoder":
         """Sets training mode; what is frozen stays deterministic.
@@ -236,6 +262,14 @@ class SpeechEncoder(nn.Module):
             If the batch is empty, or an utterance longer than the encoder
             can take.
         """
+        # What trains would change while it lies there.
+        if self.cache is None or not self.frozen:
+            return self._encode(waveform, lengths)
+        return self.cache(waveform, lengths, self._encode)
+
+    def _encode(
+        self, waveform: torch.Tensor, lengths: torch.Tensor | None
+    ) -> EncodedSpeech:
         if waveform.ndim != 2 or waveform.numel() == 0:
             raise ValueError(
                 "The encoder takes samples as [batch, time] and at least one "
@@ -278,7 +312,14 @@ class SpeechEncoder(nn.Module):
         batches : iterable of tuple of torch.Tensor
             Samples at 16 kHz, `[batch, time]`, with relative lengths,
             `[batch]`.
+
+        Raises
+        ------
+        ValueError
+            If the encoder does not standardise.
         """
+        if self.standardization is None:
+            raise ValueError("Set standardize, or there is nothing to fit.")
         training = self.training
         self.eval()
         self.standardization.reset()
@@ -320,10 +361,12 @@ def recorded(layers: nn.ModuleList) -> Iterator[list[torch.Tensor]]:
     """
     states: list[torch.Tensor] = []
 
-    def record_input(module, args, kwargs):
+    def record_input(
+        module: nn.Module, args: tuple, kwargs: dict[str, Any]
+    ) -> None:
         states.append(args[0] if args else kwargs["hidden_states"])
 
-    def record_output(module, args, output):
+    def record_output(module: nn.Module, args: tuple, output: Any) -> None:
         states.append(output[0] if isinstance(output, tuple) else output)
 
     handles = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, PreTrainedConfig
 
 from speechbrain.integrations.huggingface.huggingface import (
     HFTransformersInterface,
@@ -59,12 +59,15 @@ def load_speech_model(
     ...
     OSError: The speech encoder 'no/such-folder/at-all' cannot be loaded: ...
     """
-    if source is None and not config:
+    if source is not None:
+        model = _load(source, save_path)
+    elif config:
+        model = _from_config(config)
+    else:
         raise ValueError(
             "Give the speech encoder a source (hub name or folder), or a "
             "config for random weights."
         )
-    model = _from_config(config) if source is None else _load(source, save_path)
     if model.config.model_type not in SUPPORTED_MODELS:
         raise ValueError(
             f"{source or 'config'} is a model of type "
@@ -91,6 +94,7 @@ def _from_config(config: Mapping[str, Any]) -> nn.Module:
 
 def _load(source: str, save_path: str) -> nn.Module:
     try:
+        _refuse_kernels(source, save_path)
         interface = HFTransformersInterface(
             source, save_path=save_path, dtype=torch.float32
         )
@@ -108,3 +112,16 @@ def _load(source: str, save_path: str) -> nn.Module:
             f"The library says: {type(error).__name__}: {error}"
         ) from error
     return interface.model
+
+
+def _refuse_kernels(source: str, save_path: str) -> None:
+    # transformers refuses code of the source's own by itself, but fetches and
+    # runs a kernel that the configuration names where it finds the package
+    # `kernels`.
+    config, _ = PreTrainedConfig.get_config_dict(source, cache_dir=save_path)
+    for key in ("attn_implementation", "_attn_implementation"):
+        if "/" in str(config.get(key)):
+            raise ValueError(
+                f"its configuration has {key} {config[key]!r}, which would "
+                "fetch code and run it: remove that key"
+            )

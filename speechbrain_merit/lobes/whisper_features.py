@@ -56,6 +56,11 @@ class WhisperFeatures(nn.Module):
         )
 
     @property
+    def transformers_model(self) -> nn.Module:
+        """The model of transformers."""
+        return self.encoder
+
+    @property
     def layers(self) -> nn.ModuleList:
         """The Transformer layers."""
         return self.encoder.layers

@@ -17,6 +17,7 @@ from speechbrain_merit.metrics.enhancement import (
     si_sdr_db,
     stoi,
 )
+from speechbrain_merit.metrics.merging import MergeableStats, merge_ids
 from speechbrain_merit.metrics.plots import plot_confusion, plot_reliability
 from speechbrain_merit.metrics.results import (
     Condition,

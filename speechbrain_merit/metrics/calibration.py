@@ -38,7 +38,7 @@ class ReliabilityBin(NamedTuple):
 
     confidence: float
     accuracy: float
-    count: int
+    count: int  # type: ignore[assignment] # tuple has a method count
 
 
 def reliability_bins(

@@ -5,7 +5,7 @@ Authors
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 import numpy as np
@@ -14,6 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.metric_stats import MetricStats
+from speechbrain_merit.metrics.merging import merge_ids
 
 logger = get_logger(__name__)
 
@@ -51,11 +52,11 @@ class EmotionStats(MetricStats):
 
     def clear(self) -> None:
         """Forgets every utterance."""
-        self.ids = []
-        self.summary = {}
-        self._seen = set()
-        self._targets = []
-        self._posteriors = []
+        self.ids: list[str] = []
+        self.summary: dict[str, Any] = {}
+        self._seen: set[str] = set()
+        self._targets: list[int] = []
+        self._posteriors: list[np.ndarray] = []
 
     def append(
         self,
@@ -98,6 +99,63 @@ class EmotionStats(MetricStats):
             self.ids.append(name)
             self._targets.append(target)
             self._posteriors.append(row)
+
+    def merge(
+        self, others: Sequence["EmotionStats"], order: Sequence[str]
+    ) -> None:
+        """Takes in what other processes have recognised.
+
+        Arguments
+        ---------
+        others : sequence of EmotionStats
+            Of other utterances.
+        order : sequence of str
+            Identity of all utterances, in the order of one process.
+
+        Raises
+        ------
+        ValueError
+            If an utterance occurs twice, or is not among all.
+        """
+        parts = [self, *others]
+        found = {
+            name: (target, posteriors)
+            for part in parts
+            for name, target, posteriors in zip(
+                part.ids, part._targets, part._posteriors, strict=True
+            )
+        }
+        self.ids = merge_ids([part.ids for part in parts], order)
+        self._seen = set(self.ids)
+        self._targets = [found[name][0] for name in self.ids]
+        self._posteriors = [found[name][1] for name in self.ids]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Gives all that was appended, as plain values.
+
+        Returns
+        -------
+        dict
+            For `load_state_dict`.
+        """
+        return {
+            "ids": list(self.ids),
+            "targets": list(self._targets),
+            "posteriors": torch.from_numpy(self.posteriors),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes up what was appended before.
+
+        Arguments
+        ---------
+        state : Mapping
+            As of `state_dict`.
+        """
+        self.ids = list(state["ids"])
+        self._seen = set(self.ids)
+        self._targets = list(state["targets"])
+        self._posteriors = list(state["posteriors"].numpy())
 
     def summarize(self, field: str | None = None) -> Any:
         """Computes the scores by scikit-learn.

@@ -12,7 +12,7 @@ Authors
 import json
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
 import pesq
@@ -31,6 +31,7 @@ from speechbrain_merit.metrics.dnsmos import (
     dnsmos_scores,
     load_dnsmos,
 )
+from speechbrain_merit.metrics.merging import merge_ids
 
 logger = get_logger(__name__)
 
@@ -371,11 +372,11 @@ class EnhancementStats(MetricStats):
 
     def clear(self) -> None:
         """Forgets every utterance, scored or waiting."""
-        self.ids = []
-        self.summary = {}
-        self._seen = set()
-        self._scores = {}
-        self._queue = []
+        self.ids: list[str] = []
+        self.summary: dict[str, Any] = {}
+        self._seen: set[str] = set()
+        self._scores: dict[str, Any] = {}
+        self._queue: list[Any] = []
 
     def append(
         self,
@@ -427,6 +428,56 @@ class EnhancementStats(MetricStats):
         self.ids.extend(ids)
         if len(self._queue) >= UTTERANCES_PER_JOB * self.n_jobs:
             self._score_queue()
+
+    def merge(
+        self, others: Sequence["EnhancementStats"], order: Sequence[str]
+    ) -> None:
+        """Takes in what other processes have scored.
+
+        Arguments
+        ---------
+        others : sequence of EnhancementStats
+            Of other utterances.
+        order : sequence of str
+            Identity of all utterances, in the order of one process.
+
+        Raises
+        ------
+        ValueError
+            If an utterance occurs twice, or is not among all.
+        """
+        parts = [self, *others]
+        scores = {n: row for part in parts for n, row in part.scores.items()}
+        self.ids = merge_ids([part.ids for part in parts], order)
+        self._seen = set(self.ids)
+        self._scores = {name: scores[name] for name in self.ids}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Sent to another process, scores take less than signals.
+        self._score_queue()
+        return self.__dict__
+
+    def state_dict(self) -> dict[str, Any]:
+        """Gives all that was appended, as plain values.
+
+        Returns
+        -------
+        dict
+            For `load_state_dict`.
+        """
+        return {"scores": dict(self.scores)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes up what was appended before.
+
+        Arguments
+        ---------
+        state : Mapping
+            As of `state_dict`.
+        """
+        self._scores = dict(state["scores"])
+        self.ids = list(self._scores)
+        self._seen = set(self.ids)
 
     def summarize(self, field: str | None = None) -> dict[str, Any]:
         """Averages over the utterances scored both enhanced and noisy.

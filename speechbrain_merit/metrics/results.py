@@ -26,6 +26,7 @@ import torch
 from speechbrain_merit.metrics.calibration import calibration_dictionary
 from speechbrain_merit.metrics.emotion import EmotionStats
 from speechbrain_merit.metrics.enhancement import METRICS, EnhancementStats
+from speechbrain_merit.metrics.merging import merge_ids
 from speechbrain_merit.metrics.plots import plot_confusion, plot_reliability
 
 NOISES = ("clean", "given", "seen", "unseen")
@@ -91,7 +92,7 @@ class Condition:
     noise: str
     snr_db: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.noise not in NOISES:
             raise ValueError(
                 f"Noise {self.noise!r} is unknown; use one of {NOISES}."
@@ -155,7 +156,7 @@ class ConditionStats:
     ):
         self.emotion = EmotionStats(labels)
         self.enhancement = EnhancementStats(sample_rate_hz, metrics, n_jobs)
-        self.ids = []
+        self.ids: list[str] = []
 
     def append(
         self,
@@ -192,6 +193,48 @@ class ConditionStats:
             self.enhancement.append(ids, enhanced, clean, noisy, lengths)
         self.ids.extend(ids)
 
+    def merge(
+        self, others: Sequence["ConditionStats"], order: Sequence[str]
+    ) -> None:
+        """Takes in what other processes have scored under this condition.
+
+        Arguments
+        ---------
+        others : sequence of ConditionStats
+            Of other utterances.
+        order : sequence of str
+            Identity of all utterances, in the order of one process.
+        """
+        self.ids = merge_ids([self.ids, *(o.ids for o in others)], order)
+        self.emotion.merge([other.emotion for other in others], order)
+        self.enhancement.merge([other.enhancement for other in others], order)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Gives all that was appended, as plain values.
+
+        Returns
+        -------
+        dict
+            For `load_state_dict`.
+        """
+        return {
+            "ids": list(self.ids),
+            "emotion": self.emotion.state_dict(),
+            "enhancement": self.enhancement.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes up what was appended before.
+
+        Arguments
+        ---------
+        state : Mapping
+            As of `state_dict`.
+        """
+        self.ids = list(state["ids"])
+        self.emotion.load_state_dict(state["emotion"])
+        self.enhancement.load_state_dict(state["enhancement"])
+
     def summarize(self) -> dict[str, Any]:
         """Summarises both tasks.
 
@@ -227,7 +270,7 @@ class ConditionStats:
             `id`; `true`, `predicted` and `posterior_` with each label where
             there is a label; the scores as in `EnhancementStats.scores`.
         """
-        cells = {name: {"id": name} for name in self.ids}
+        cells: dict[str, dict[str, Any]] = {n: {"id": n} for n in self.ids}
         for row in self.emotion.rows:
             cells[row["id"]].update(
                 true=row["true"], predicted=row["predicted"]
@@ -285,7 +328,7 @@ class TestStats:
         )
         # Made now so that bad settings fail before the test, not in it.
         self._new_stats()
-        self._by_condition = {}
+        self._by_condition: dict[Condition, ConditionStats] = {}
 
     @property
     def by_condition(self) -> dict[Condition, ConditionStats]:
@@ -297,6 +340,52 @@ class TestStats:
             Sorted: clean, seen and unseen, each by ascending SNR.
         """
         return dict(sorted(self._by_condition.items()))
+
+    def merge(
+        self, others: Sequence["TestStats"], order: Sequence[str]
+    ) -> None:
+        """Takes in what other processes have scored.
+
+        Arguments
+        ---------
+        others : sequence of TestStats
+            Of other mixtures.
+        order : sequence of str
+            Identity of all mixtures, in the order of one process.
+        """
+        found = [other.by_condition for other in others]
+        for condition in sorted({c for by in found for c in by}):
+            if condition not in self._by_condition:
+                self._by_condition[condition] = self._new_stats()
+            self._by_condition[condition].merge(
+                [by[condition] for by in found if condition in by], order
+            )
+
+    def state_dict(self) -> list[tuple]:
+        """Gives all that was appended, as plain values.
+
+        Returns
+        -------
+        list
+            For `load_state_dict`.
+        """
+        return [
+            (condition.noise, condition.snr_db, stats.state_dict())
+            for condition, stats in self._by_condition.items()
+        ]
+
+    def load_state_dict(self, state: Sequence[tuple]) -> None:
+        """Takes up what was appended before.
+
+        Arguments
+        ---------
+        state : sequence
+            As of `state_dict`.
+        """
+        for noise, snr_db, scores in state:
+            stats = self._new_stats()
+            stats.load_state_dict(scores)
+            self._by_condition[Condition(noise, snr_db)] = stats
 
     def posteriors_by_noise(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Gathers what was recognised, over all SNRs.
@@ -547,8 +636,8 @@ def _table_row(
 def _mean_text(
     entries: Sequence[Mapping[str, Any]], column: str, key: str, decimals: int
 ) -> str:
-    values = [(entry[column] or {}).get(key) for entry in entries]
-    values = [value for value in values if value is not None]
+    found = ((entry[column] or {}).get(key) for entry in entries)
+    values = [value for value in found if value is not None]
     if not values:
         return "-"
     return f"{sum(values) / len(values):.{decimals}f}"

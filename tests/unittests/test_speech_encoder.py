@@ -189,6 +189,42 @@ def test_freezing(name):
     )
 
 
+@pytest.mark.parametrize("name", CONFIGS)
+def test_checkpointed_activations_give_the_same_gradients(name):
+    encoder = make(name, freeze="convolutions").train()
+    waveform, lengths = torch.randn(2, 8000), torch.tensor([1.0, 0.6])
+    found = {}
+    for enabled in (False, True):
+        encoder.checkpoint_activations(enabled)
+        torch.manual_seed(2)  # of the dropout
+        states = encoder(waveform, lengths).hidden_states
+        (states * torch.linspace(-1, 1, states.shape[3])).sum().backward()
+        found[enabled] = (
+            states.detach(),
+            {
+                name: p.grad.clone()
+                for name, p in encoder.named_parameters()
+                if p.requires_grad
+            },
+        )
+        encoder.zero_grad()
+    assert torch.equal(found[False][0], found[True][0])
+    for parameter, gradient in found[False][1].items():
+        torch.testing.assert_close(found[True][1][parameter], gradient)
+
+
+def test_checkpointed_activations_are_computed_again():
+    encoder = make("wavlm-large", freeze="none").train()
+    runs = []
+    feed_forward = encoder.features.layers[1].feed_forward
+    feed_forward.register_forward_pre_hook(lambda *_: runs.append(1))
+    for enabled, expected in ((True, 2), (False, 1)):
+        encoder.checkpoint_activations(enabled)
+        encoder(torch.randn(1, 4000)).hidden_states.sum().backward()
+        assert len(runs) == expected
+        runs.clear()
+
+
 def test_normalization_is_applied_once():
     encoder = make(
         "wavlm-large", normalization=WaveformNormalization("utterance")

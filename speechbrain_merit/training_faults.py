@@ -1,0 +1,114 @@
+"""What to say when the machine fails a training, not its code.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import contextlib
+import errno
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# How PyTorch's messages about a loader's process that has ended begin.
+_LOST_LOADER = "DataLoader worker (pid"
+
+
+@contextlib.contextmanager
+def naming_utterances(
+    ids: Sequence[str], durations_s: Sequence[float]
+) -> Iterator[None]:
+    """Says which utterances the accelerator's memory was too small for.
+
+    Arguments
+    ---------
+    ids : sequence of str
+        Identity of every utterance of a batch.
+    durations_s : sequence of float
+        How long each is, in seconds.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    torch.OutOfMemoryError
+        In place of one that is raised within.
+
+    Example
+    -------
+    >>> with naming_utterances(["a", "b"], [1.5, 12.0]):
+    ...     raise torch.OutOfMemoryError("Tried to allocate 1 GiB.")
+    Traceback (most recent call last):
+    ...
+    torch.OutOfMemoryError: Not enough memory for a batch of 2 utterances, ...
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        pairs = zip(ids, durations_s, strict=True)
+        named = ", ".join(f"{name} ({length:.1f} s)" for name, length in pairs)
+        raise torch.OutOfMemoryError(
+            f"Not enough memory for a batch of {len(ids)} utterances, "
+            f"{sum(durations_s):.1f} s in all: {named}. Lower batch_size (and "
+            "raise grad_accumulation_factor as much, for the same steps) or "
+            "max_duration_s, freeze more (freeze_encoder), set "
+            "checkpoint_activations, or give --precision=bf16; a training "
+            f"then continues from its last checkpoint. {error}"
+        ) from error
+
+
+@contextlib.contextmanager
+def explained_faults(folder: str | Path) -> Iterator[None]:
+    """Says what to do when the disk is full or a loading process is gone.
+
+    Arguments
+    ---------
+    folder : str or Path
+        Where the training writes.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    OSError
+        In place of the system's for a full disk.
+    RuntimeError
+        In place of PyTorch's for a process that loads data.
+
+    Example
+    -------
+    >>> with explained_faults("results"):
+    ...     raise RuntimeError("DataLoader worker (pid 7) is killed by signal.")
+    Traceback (most recent call last):
+    ...
+    RuntimeError: A process that loads data was ended from outside, most ...
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL_DISK:
+            raise
+        free_bytes = shutil.disk_usage(folder).free
+        raise OSError(
+            f"{error.filename or 'A file'} could not be written; "
+            f"{free_bytes / 1e6:.0f} MB are free for {folder}: {error}. Make "
+            "room on that disk, and the same command continues."
+        ) from error
+    except RuntimeError as error:
+        if not str(error).startswith(_LOST_LOADER):
+            raise
+        raise RuntimeError(
+            "A process that loads data was ended from outside, most often by "
+            "the system for lack of memory. The same command continues from "
+            "the last checkpoint; for less memory, lower num_workers of "
+            "train_dataloader_opts, valid_dataloader_opts and "
+            "test_dataloader_opts, or cache_size of noises; where /dev/shm is "
+            f"full, also batch_size. {error}"
+        ) from error

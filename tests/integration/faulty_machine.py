@@ -1,0 +1,346 @@
+"""Trainings that a machine fails: killed, out of disk or out of memory.
+
+Run as a script, this is a process that has imported all that a training
+needs. For every line that it reads, it starts a training as a child, says its
+process number, and then how it ended. Imports would take most of the time of
+a small training otherwise, and most of the random kills.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import contextlib
+import dataclasses
+import errno
+import io
+import json
+import os
+import resource
+import runpy
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import yaml
+from small_run import ROOT, command
+
+# Learns nothing, but has all that a training has.
+TINY = {
+    "encoder_config": (
+        "{model_type: wavlm, feat_extract_norm: layer, "
+        "do_stable_layer_norm: True, conv_dim: [16, 16], "
+        "conv_kernel: [160, 16], conv_stride: [40, 8], "
+        "num_feat_extract_layers: 2, hidden_size: 16, num_hidden_layers: 1, "
+        "num_attention_heads: 2, intermediate_size: 32, "
+        "num_conv_pos_embeddings: 4, num_conv_pos_embedding_groups: 2}"
+    ),
+    "expert_hidden_size": 16,
+    "feature_size": 16,
+    "emotion_hidden_size": 16,
+    "batch_size": 4,
+    "enhancement_metrics": "[ssnr_db, si_sdr_db]",
+    # All that depends on random numbers while a batch is trained.
+    "router_noise": 0.1,
+    # Before the first epoch.
+    "standardize_hidden_states": "True",
+    "standardization_utterances": 8,
+    # The mean of two is tested.
+    "num_averaged_checkpoints": 2,
+    "ckpt_interval_minutes": 0,
+    "ckpt_interval_steps": 1,
+}
+
+
+@dataclasses.dataclass
+class Fault:
+    """What goes wrong, and when.
+
+    Arguments
+    ---------
+    kind : str
+        `kill` or `full_disk` in the middle of a file of a checkpoint; `kill`
+        also with `place` naming, deleting or testing; `limit` of the size of
+        all files; `out_of_memory` or `lost_loader` in a batch.
+    place : str
+        Where.
+    number : int
+        At which file, batch or call, counted from 1; bytes for `limit`.
+    """
+
+    kind: str = "none"
+    place: str = ""
+    number: int = 1
+
+
+class WarmProcess:
+    """What starts trainings without waiting for imports.
+
+    `cpu_s` is the time that all trainings took of a processor.
+    """
+
+    def __init__(self):
+        self.cpu_s = 0.0
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, __file__],
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        return self
+
+    def __exit__(self, *exception):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def start(self, folder, data, fault=None, **options):
+        """Starts a training; gives its process number."""
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "phase.txt").unlink(missing_ok=True)
+        # Without the interpreter.
+        arguments = command(folder, data, **{**TINY, **options})[1:]
+        request = {
+            "arguments": [str(argument) for argument in arguments],
+            "fault": dataclasses.asdict(fault or Fault()),
+            "log": str(folder / "output.txt"),
+            "phase": str(folder / "phase.txt"),
+        }
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def wait(self):
+        """Waits for the training; gives its status, and what it printed."""
+        status, cpu_s = self.process.stdout.readline().split()
+        self.cpu_s += float(cpu_s)
+        return int(status), (self.folder / "output.txt").read_text()
+
+    def run(self, *args, **kwargs):
+        """Starts a training and waits for it."""
+        self.start(*args, **kwargs)
+        return self.wait()
+
+    def run_killed(self, cpu_s, *args, **kwargs):
+        """Starts a training, and kills it when it has taken so much time.
+
+        Time of a processor: it says the same whatever else is running.
+        """
+        number = self.start(*args, **kwargs)
+        ticks = cpu_s * os.sysconf("SC_CLK_TCK")
+        while _is_below(number, ticks):
+            time.sleep(0.003)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+        return self.wait()
+
+
+def _is_below(number: int, ticks: float) -> bool:
+    """Whether a process goes on and has taken less than so much time."""
+    try:
+        text = Path(f"/proc/{number}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    fields = text.rsplit(")", maxsplit=1)[1].split()
+    return fields[0] != "Z" and int(fields[11]) + int(fields[12]) < ticks
+
+
+def read_phase(folder: Path) -> str:
+    """What a training was doing when it ended."""
+    path = folder / "phase.txt"
+    return (path.read_text().strip() if path.exists() else "") or "starting"
+
+
+def assert_same_end(folder: Path, straight: Path) -> None:
+    """Compares all that two trainings have come to, bit for bit."""
+    import torch
+
+    for path in sorted((straight / "save").glob("CKPT*")):
+        epoch = yaml.safe_load((path / "CKPT.yaml").read_text()).get("epoch")
+        if epoch:
+            other = find_epoch(folder, epoch)
+            for name in ("model", "optimizer_model", "optimizer_encoder"):
+                states = [
+                    torch.load(one / f"{name}.ckpt") for one in (path, other)
+                ]
+                torch.testing.assert_close(*states, rtol=0, atol=0)
+    weights = [
+        torch.load(one / "pretrained" / "model.ckpt")
+        for one in (folder, straight)
+    ]
+    torch.testing.assert_close(*weights, rtol=0, atol=0)
+    for name in ("results.json", "per_utterance.csv"):
+        assert (folder / name).read_bytes() == (straight / name).read_bytes()
+    # An epoch is logged, then saved: it may be logged twice.
+    logs = [
+        list(dict.fromkeys((one / "train_log.txt").read_text().splitlines()))
+        for one in (folder, straight)
+    ]
+    assert logs[0] == logs[1]
+    assert not list((folder / "save").glob("UNFINISHED+*"))
+    assert not list((folder / "save").glob("DAMAGED+*"))
+    assert not list(folder.glob("test_progress*"))
+
+
+def find_epoch(folder: Path, epoch: int) -> Path:
+    """The checkpoint of the end of an epoch."""
+    for path in (folder / "save").glob("CKPT*"):
+        meta = yaml.safe_load((path / "CKPT.yaml").read_text())
+        if meta.get("epoch") == epoch:
+            return path
+    raise AssertionError(f"{folder} has no checkpoint of epoch {epoch}.")
+
+
+def serve() -> None:
+    """Starts a training for every line that is read."""
+    for line in sys.stdin:
+        request = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            train(**request)
+        print(child, flush=True)
+        _, status, usage = os.wait4(child, 0)
+        cpu_s = usage.ru_utime + usage.ru_stime
+        print(os.waitstatus_to_exitcode(status), cpu_s, flush=True)
+
+
+def train(arguments: list[str], fault: dict, log: str, phase: str) -> None:
+    """Runs a training in this process, which ends with it."""
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    status = 0
+    try:
+        watch_phases(phase)
+        put_in(Fault(**fault))
+        sys.argv = arguments
+        runpy.run_path(arguments[0], run_name="__main__")
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def watch_phases(path: str) -> None:
+    """Keeps the file up to date with what the training is doing."""
+    from matplotlib.figure import Figure
+
+    import speechbrain as sb
+    from speechbrain_merit import checkpoints
+
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    phases = ["starting"]
+
+    def note():
+        os.pwrite(file, phases[-1].ljust(20).encode(), 0)
+
+    def watch(owner, name, phase):
+        inner = getattr(owner, name)
+
+        def outer(*args, **kwargs):
+            phases.append(phase)
+            note()
+            try:
+                return inner(*args, **kwargs)
+            finally:
+                phases.pop()
+                note()
+
+        setattr(owner, name, outer)
+
+    note()
+    # The list of all packages and the figures take longer than all else.
+    sb.utils.logger.get_environment_description = lambda: ""
+    Figure.savefig = lambda self, path, **options: Path(path).touch()
+    watch(sb.Brain, "_fit_train", "training")
+    watch(sb.Brain, "_fit_valid", "validating")
+    watch(sb.Brain, "evaluate", "testing")
+    watch(checkpoints.WholeCheckpointer, "save_checkpoint", "saving")
+    watch(checkpoints.WholeCheckpointer, "delete_checkpoints", "deleting")
+    watch(checkpoints.WholeCheckpointer, "recover_if_possible", "recovering")
+
+
+def put_in(fault: Fault) -> None:
+    """Makes the fault happen when it is time."""
+    import shutil
+
+    import torch
+
+    import speechbrain as sb
+    from speechbrain_merit import checkpoints, evaluation_progress
+
+    calls = [0]
+
+    def at_call(owner, name, happen):
+        inner = getattr(owner, name)
+
+        def outer(*args, **kwargs):
+            calls[0] += 1
+            if calls[0] == fault.number:
+                happen(*args, **kwargs)
+            return inner(*args, **kwargs)
+
+        setattr(owner, name, outer)
+
+    def kill(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def write_half(state, path, *args):
+        if isinstance(path, io.BytesIO):
+            kill()
+        whole = Path(str(path) + ".whole")
+        save(state, whole)
+        content = whole.read_bytes()
+        whole.unlink()
+        Path(path).write_bytes(content[: len(content) // 2])
+        if fault.kind == "kill":
+            kill()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def delete_half(path, *args, **kwargs):
+        for file in sorted(Path(path).iterdir())[:1]:
+            file.unlink()
+        kill()
+
+    def run_out(*args):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried 2 GiB.")
+
+    def kill_loader(*args):
+        import multiprocessing
+
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+
+    save = torch.save
+    if fault.kind == "limit":
+        size = (fault.number, resource.RLIM_INFINITY)
+        resource.setrlimit(resource.RLIMIT_FSIZE, size)
+    elif fault.kind == "out_of_memory":
+        at_call(sb.Brain, "fit_batch", run_out)
+    elif fault.kind == "lost_loader":
+        at_call(sb.Brain, "fit_batch", kill_loader)
+    elif fault.place == "writing":
+        at_call(torch, "save", write_half)
+    elif fault.place == "naming":
+        at_call(checkpoints, "write_checksums", kill)
+    elif fault.place == "deleting":
+        at_call(shutil, "rmtree", delete_half)
+    elif fault.place == "testing":
+        progress = evaluation_progress.EvaluationProgress
+        at_call(progress, "count_batch", kill)
+
+
+if __name__ == "__main__":
+    import transformers.models.wavlm.modeling_wavlm  # noqa: F401
+
+    import speechbrain_merit.metrics  # noqa: F401
+
+    serve()

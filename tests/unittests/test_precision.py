@@ -1,0 +1,97 @@
+"""The joint model in bfloat16, as `--precision bf16` runs it, on the CPU."""
+
+import pytest
+import torch
+from toy_model import write_experiment
+
+from speechbrain.nnet.losses import l1_loss
+from speechbrain_merit.losses import emotion_loss
+
+LENGTHS = torch.tensor([1.0, 0.7, 0.4, 0.9])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_experiment(tmp_path_factory.mktemp("toy"), "utterance")
+
+
+def run(model, precision):
+    """Losses, outputs and gradients of a training step."""
+    torch.manual_seed(3)
+    clean = torch.randn(4, 8000).cumsum(1) / 50
+    noisy = clean + 0.2 * torch.randn(4, 8000)
+    model.zero_grad()
+    enabled = precision == "bf16"
+    with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+        output = model(noisy, LENGTHS)
+        target = model.target_log1p(clean, LENGTHS, output)
+        losses = {
+            **output.integration.auxiliary_losses,
+            "enhance": l1_loss(
+                output.enhanced_log1p, target, length=output.spectrum.lengths
+            ),
+            "emotion": emotion_loss(output.logits, torch.tensor([0, 1, 2, 3])),
+        }
+        total = sum(losses.values())
+    total.backward()
+    return output, losses
+
+
+def test_losses_are_finite_in_float32_and_close(model):
+    _, expected = run(model, "fp32")
+    _, found = run(model, "bf16")
+    for name, loss in found.items():
+        assert loss.dtype == torch.float32, name
+        # bfloat16 has 8 bits: a relative error of 2**-8 in every product.
+        torch.testing.assert_close(
+            loss, expected[name], rtol=0.02, atol=0.02, msg=name
+        )
+
+
+def test_gates_see_float32_and_agree_where_they_are_sure(model):
+    seen = []
+    handles = [
+        gate.register_forward_hook(lambda m, i, logits: seen.append(logits))
+        for gate in model.integrator.gates.values()
+    ]
+    plain, _ = run(model, "fp32")
+    half, _ = run(model, "bf16")
+    for handle in handles:
+        handle.remove()
+    assert {logits.dtype for logits in seen} == {torch.float32}
+    for task, routing in plain.integration.routing.items():
+        best = routing.probabilities.topk(2, dim=-1).values
+        sure = best[..., 0] - best[..., 1] > 0.05
+        ours = half.integration.routing[task].experts[..., 0]
+        assert sure.float().mean() > 0.3
+        assert (ours == routing.experts[..., 0])[sure].all()
+
+
+def test_gradients_are_finite_and_point_the_same_way(model):
+    gradients = []
+    for precision in ("fp32", "bf16"):
+        run(model, precision)
+        gradients.append(
+            {
+                name: p.grad.clone()
+                for name, p in model.named_parameters()
+                if p.grad is not None
+            }
+        )
+    plain, half = gradients
+    assert plain.keys() == half.keys()
+    for name, gradient in half.items():
+        assert gradient.dtype == torch.float32
+        assert torch.isfinite(gradient).all(), name
+    joined = [torch.cat([g.flatten() for g in gs.values()]) for gs in gradients]
+    cosine = torch.nn.functional.cosine_similarity(*joined, dim=0)
+    assert cosine > 0.99
+
+
+def test_spectra_stay_in_float32(model):
+    output, _ = run(model, "bf16")
+    assert output.enhanced_log1p.dtype == torch.float32
+    assert output.spectrum.log1p.dtype == torch.float32
+    waveform = model.enhanced_waveform(output, LENGTHS)
+    assert waveform.dtype == torch.float32
+    assert torch.isfinite(waveform).all()
