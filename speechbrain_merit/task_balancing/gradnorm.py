@@ -98,7 +98,7 @@ class GradNorm(GradientBalancing):
     def reset(self) -> None:
         """Forgets what has accumulated since the last step."""
         super().reset()
-        self._sums = None
+        self._sums: torch.Tensor | None = None
 
     def backward(
         self,
@@ -166,6 +166,8 @@ class GradNorm(GradientBalancing):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Mean losses of the step, which there are, and norms, unscaled."""
         sums, num_processes = self._sums, 1
+        if sums is None:
+            raise ValueError("No task has a gradient: call backward first.")
         if is_distributed_initialized():
             torch.distributed.all_reduce(sums)
             num_processes = torch.distributed.get_world_size()
@@ -189,7 +191,7 @@ def updated_task_weights(
 ) -> torch.Tensor:
     """Takes one step of gradient descent on the weights of GradNorm.
 
-    The loss of Chen et al., equation 2, is sum_i |G_i - mean(G) * r_i^alpha|,
+    The loss of Chen et al., equation 2, is `sum_i |G_i - mean(G) * r_i^alpha|`
     with the norms G_i of the weighted gradients and the loss ratios over their
     mean as r_i. Its target is held constant, so that its derivative by w_i is
     the sign of the difference times G_i / w_i, the norm without the weight.
