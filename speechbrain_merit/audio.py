@@ -8,6 +8,7 @@ Authors
 
 import functools
 import math
+import os
 from collections.abc import Iterable, Iterator
 
 import soundfile
@@ -15,6 +16,17 @@ import torch
 import torchaudio
 
 from speechbrain.dataio import audio_io
+
+# Larger than in any format of 32 bits, also where the numbers are taken as they
+# are; the squares of larger ones soon exceed float32.
+LOUDEST_SAMPLE = 2.0**32
+# Below it there is no speech, and a second becomes many.
+LOWEST_RATE_HZ = 1000
+# Taps of the filter that changes a rate: a gigabyte while it is made. It takes
+# a pair of rates with hardly a common divisor to exceed that.
+MOST_TAPS = 2**24
+# What opening and decoding raise; the last one for names not in UTF-8.
+_UNREADABLE = (RuntimeError, OSError, MemoryError, UnicodeEncodeError)
 
 
 def read_mono(
@@ -45,7 +57,7 @@ def read_mono(
     ------
     ValueError
         If the file cannot be decoded, or holds no sample in that stretch, or
-        a sample that is not a finite number.
+        a sample that is not a finite number, or larger than any format has.
 
     Example
     -------
@@ -56,6 +68,7 @@ def read_mono(
     """
     try:
         file_rate_hz = audio_io.info(path).sample_rate
+        _check_rate(file_rate_hz, sample_rate_hz)
         samples, _ = audio_io.load(
             path,
             dtype=torch.float32,
@@ -64,15 +77,15 @@ def read_mono(
                 -1 if duration_s is None else round(duration_s * file_rate_hz)
             ),
         )
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, MemoryError, ValueError) as error:
         raise ValueError(
-            f"{path} cannot be read as audio: {error}. Remove it from the "
+            f"{path} cannot be read as audio: {_reason(path, error)}. Remove "
+            "it from the "
             "corpus or replace it by a sound copy."
         ) from error
     if samples.shape[1] == 0:
         raise ValueError(f"{path} holds no samples from {start_s:.3f} s on.")
-    if not torch.isfinite(samples).all():
-        raise ValueError(f"{path} holds samples that are not finite numbers.")
+    _check_samples(samples, path)
     return resample(samples.mean(dim=0), file_rate_hz, sample_rate_hz)
 
 
@@ -93,6 +106,12 @@ def resample(waveform: torch.Tensor, from_hz: int, to_hz: int) -> torch.Tensor:
     torch.Tensor
         Resampled samples, `[..., ceil(time * to_hz / from_hz)]`.
 
+    Raises
+    ------
+    ValueError
+        If there is no speech at one of the rates, or it would take a filter
+        of gigabytes to get from one to the other.
+
     Example
     -------
     >>> resample(torch.zeros(48000), 48000, 16000).shape
@@ -100,6 +119,7 @@ def resample(waveform: torch.Tensor, from_hz: int, to_hz: int) -> torch.Tensor:
     """
     if from_hz == to_hz:
         return waveform
+    _check_rate(from_hz, to_hz)
     return _resampler(from_hz, to_hz)(waveform)
 
 
@@ -138,13 +158,16 @@ def read_mono_blocks(
     """
     try:
         with soundfile.SoundFile(path) as file:
+            _check_rate(file.samplerate, sample_rate_hz)
             yield from resample_blocks(
                 _mono_blocks(file, path, block_s),
                 file.samplerate,
                 sample_rate_hz,
             )
-    except (RuntimeError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as audio: {error}") from error
+    except (*_UNREADABLE, _UnusableRate) as error:
+        raise ValueError(
+            f"{path} cannot be read as audio: {_reason(path, error)}"
+        ) from error
 
 
 def _mono_blocks(
@@ -155,14 +178,34 @@ def _mono_blocks(
     # Read until nothing comes: some containers do not know their length.
     while len(frames := file.read(block_size, "float32", always_2d=True)):
         block = torch.from_numpy(frames).mean(dim=1)
-        if not torch.isfinite(block).all():
-            raise ValueError(
-                f"{path} holds samples that are not finite numbers."
-            )
+        _check_samples(block, path)
         yield block
         empty = False
     if empty:
         raise ValueError(f"{path} holds no samples.")
+
+
+def _check_samples(samples: torch.Tensor, path: str) -> None:
+    # One comparison: it is false for what is no number, too.
+    if not (samples.abs() <= LOUDEST_SAMPLE).all():
+        raise ValueError(
+            f"{path} holds samples that are not finite numbers, or beyond "
+            f"{LOUDEST_SAMPLE:g}, where full scale is 1: write the file anew."
+        )
+
+
+def _reason(path: str, error: Exception) -> str:
+    """Says why a file cannot be read, where the library does not."""
+    if not os.path.exists(path):
+        return "there is no such file"
+    if os.path.isdir(path):
+        return "it is a folder"
+    # Bytes that are no text become characters that no text has.
+    if any("\udc80" <= letter <= "\udcff" for letter in os.fspath(path)):
+        return "its name is not in UTF-8: rename it"
+    if not os.access(path, os.R_OK):
+        return "nobody allows this program to read it"
+    return str(error)
 
 
 def resample_blocks(
@@ -216,6 +259,30 @@ def resample_blocks(
             yield resampled[new_margin : new_margin + ready * new_period]
             buffer = buffer[ready * period :]
     yield resampler(buffer)[new_margin:]
+
+
+class _UnusableRate(ValueError):
+    pass
+
+
+def _check_rate(from_hz: int, to_hz: int) -> None:
+    if from_hz == to_hz:
+        return
+    if min(from_hz, to_hz) < LOWEST_RATE_HZ:
+        raise _UnusableRate(
+            f"a sample rate of {min(from_hz, to_hz)} Hz is below that of any "
+            "speech"
+        )
+    divisor = math.gcd(from_hz, to_hz)
+    period, new_period = from_hz // divisor, to_hz // divisor
+    # Of torchaudio's default width.
+    width = math.ceil(6 * period / (0.99 * min(period, new_period)))
+    if new_period * (2 * width + period) > MOST_TAPS:
+        raise _UnusableRate(
+            f"getting from {from_hz} Hz to {to_hz} Hz takes too large a "
+            "filter: convert it to a usual sample rate, if it really has that "
+            "one"
+        )
 
 
 @functools.lru_cache(maxsize=8)

@@ -8,14 +8,17 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import difflib
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import ruamel.yaml
 from hyperpyyaml.core import recursive_update
+from ruamel.yaml.error import YAMLError
+
+from speechbrain_merit.configuration import read_overrides, suggestion
 
 TASK_FOLDER = "joint_enhance_emotion"
 CORPUS_FILE = "corpus.yml"
@@ -78,7 +81,9 @@ def add_corpus(
     ------
     ValueError
         If there is no such corpus; the message lists the known ones. If the
-        corpus sets a key that no variant has.
+        corpus sets a key that no variant has, or a file is no YAML.
+    FileNotFoundError
+        If there is no such variant.
 
     Example
     -------
@@ -94,21 +99,26 @@ def add_corpus(
     """
     yaml = ruamel.yaml.YAML()
     corpora = find_corpora(script_folder)
-    given = yaml.load(overrides) or {}
+    given = read_overrides(overrides)
     default = next(iter(corpora)) if len(corpora) == 1 else DEFAULT_CORPUS
     name = given.get("corpus", default)
-    if name not in corpora:
-        close = difflib.get_close_matches(str(name), corpora, n=1, cutoff=0.5)
-        hint = f" Did you mean {close[0]}?" if close else ""
+    if not isinstance(name, str) or name not in corpora:
         raise ValueError(
             f"Unknown corpus {name!r}: the known ones are "
-            f"{', '.join(corpora) or 'none'}.{hint}"
+            f"{', '.join(corpora) or 'none'}."
+            f"{suggestion(str(name), corpora, cutoff=0.5)}"
         )
     file = corpora[name] / CORPUS_FILE
-    merged = yaml.load(file.read_text(encoding="utf-8")) or {}
+    merged = _load(file)
     for key in _foreign_keys(merged, Path(variant_file), file):
         del merged[key]
-    recursive_update(merged, {**given, "corpus": name})
+    try:
+        recursive_update(merged, {**given, "corpus": name})
+    except TypeError as error:
+        raise ValueError(
+            f"The options {overrides!r} give a mapping for what is none in "
+            f"{file}: {error}."
+        ) from error
     # The preparation script lies in the corpus's folder, and in a complete
     # recipe also beside train.py.
     for folder in (corpora[name].parent, corpora[name]):
@@ -124,6 +134,8 @@ def _foreign_keys(
 ) -> set[str]:
     """Finds what a corpus sets for other variants than this one."""
     foreign = set(settings) - _top_level_keys(variant_file)
+    if not foreign:
+        return foreign
     known = {
         key
         for file in variant_file.parent.glob("*.yaml")
@@ -133,13 +145,34 @@ def _foreign_keys(
     if unknown:
         raise ValueError(
             f"{corpus_file} sets {', '.join(unknown)}, which no variant in "
-            f"{variant_file.parent} has."
+            f"{variant_file.parent} has.{suggestion(unknown[0], known)}"
         )
     return foreign
 
 
+def _load(corpus_file: Path) -> dict[str, Any]:
+    settings = _read(corpus_file, ruamel.yaml.YAML().load) or {}
+    if not isinstance(settings, dict):
+        raise ValueError(f"{corpus_file} holds no settings, as key: value.")
+    return settings
+
+
 def _top_level_keys(file: Path) -> set[str]:
     # Composed only: nothing that the YAML names is built.
-    with file.open(encoding="utf-8") as stream:
-        root = ruamel.yaml.YAML().compose(stream)
+    root = _read(file, ruamel.yaml.YAML().compose)
+    if root is not None and not isinstance(root, ruamel.yaml.MappingNode):
+        raise ValueError(f"{file} holds no hyperparameters, as key: value.")
     return {key.value for key, _ in root.value} if root else set()
+
+
+def _read(file: Path, read: Callable[[Any], Any]) -> Any:
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{file} does not exist: name a file of hyperparameters, such as "
+            "hparams/sparse_merit.yaml."
+        )
+    try:
+        with file.open(encoding="utf-8") as stream:
+            return read(stream)
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} cannot be read as YAML: {error}") from error

@@ -10,12 +10,13 @@ Authors
 """
 
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from speechbrain.dataio.dataio import load_data_json
+from .contained_paths import check_manifest_paths
 
 # start_s and duration_s cut the utterance out of its file; emotion may be
 # None for speech that trains the enhancement alone. Of one manifest, all items
@@ -26,6 +27,9 @@ UTTERANCE_KEYS = ("wav", "start_s", "duration_s", "emotion", "speaker")
 UTTERANCE_DEFAULTS = {"noisy_wav": None}
 # All items may have start_s too, where only a stretch of the file is meant.
 NOISE_KEYS = ("wav", "duration_s", "noise_type")
+
+# A sample at the highest rate that there is.
+_SHORTEST_S = 1e-6
 
 UTTERANCE_SPLITS = ("train", "valid", "test")
 # "seen" and "unseen" are for testing: recordings of noise types that occur in
@@ -80,7 +84,13 @@ def write_manifest(
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     text = json.dumps(dict(entries), indent=1, ensure_ascii=False)
-    partial.write_text(text + "\n", encoding="utf-8")
+    try:
+        partial.write_text(text + "\n", encoding="utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{path}: {error.object[error.start - 40 : error.end]!r} is part of "
+            "a file's name that is not in UTF-8: rename the file."
+        ) from error
     os.replace(partial, path)
 
 
@@ -101,6 +111,9 @@ def read_manifest(path: str | Path) -> dict[str, dict[str, Any]]:
     ------
     FileNotFoundError
         If there is no such file; the message says what makes it.
+    ValueError
+        If a path in it leads out of its folder, it is no such file, or an
+        identity occurs twice.
 
     Example
     -------
@@ -110,12 +123,82 @@ def read_manifest(path: str | Path) -> dict[str, dict[str, Any]]:
     FileNotFoundError: nowhere/train.json does not exist: run the corpus's ...
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        items = json.loads(text, object_pairs_hook=_distinct)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{path} does not exist: run the corpus's preparation first "
             "(train.py does it unless skip_prep is True)."
         ) from error
+    except ValueError as error:
+        raise ValueError(
+            f"{path} cannot be read as a manifest: {error}. Write it anew by "
+            "the corpus's preparation, or mend it."
+        ) from error
+    if not isinstance(items, dict) or not all(
+        isinstance(fields, dict) for fields in items.values()
+    ):
+        raise ValueError(
+            f"{path} is no manifest: it must map the identity of every item "
+            "to its fields."
+        )
+    check_manifest_paths(path, items)
+    return items
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Joins the pairs of a JSON object, none of which may hide another."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{repeated} occurs more than once")
+    return found
+
+
+def check_items(
+    path: str | Path,
+    items: Mapping[str, Mapping[str, Any]],
+    keys: Iterable[str],
+) -> None:
+    """Refuses items without what they need, or with impossible times.
+
+    Arguments
+    ---------
+    path : str or Path
+        Their manifest, for the error.
+    items : Mapping
+        Fields by identity.
+    keys : iterable of str
+        What every item must have.
+
+    Raises
+    ------
+    ValueError
+        If a field is missing or no such thing; the message names the item.
+
+    Example
+    -------
+    >>> check_items("noise.json", {"rain": {"duration_s": 0.0}}, [])
+    Traceback (most recent call last):
+    ...
+    ValueError: noise.json: item rain has the duration_s 0.0, which must be ...
+    """
+    for name, fields in items.items():
+        missing = [key for key in keys if key not in fields]
+        if missing:
+            raise ValueError(
+                f"{path}: item {name} has no {', '.join(missing)}: prepare "
+                "the corpus anew."
+            )
+        for key, least in (("start_s", 0.0), ("duration_s", _SHORTEST_S)):
+            value = fields.get(key, least)
+            known = isinstance(value, int | float) and math.isfinite(value)
+            if not known or value < least:
+                raise ValueError(
+                    f"{path}: item {name} has the {key} {value!r}, which must "
+                    f"be a number of seconds, at least {least:g}."
+                )
 
 
 def load_utterances(
@@ -136,6 +219,14 @@ def load_utterances(
         Fields of every item by identity, with `UTTERANCE_DEFAULTS` for those
         that it lacks.
 
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file; the message says what makes it.
+    ValueError
+        If a path in it leads out of its folder, there is no utterance, or one
+        lacks a field.
+
     Example
     -------
     >>> path = getfixture("tmpdir") / "train.json"
@@ -146,9 +237,24 @@ def load_utterances(
     >>> fields["wav"], fields["noisy_wav"]
     ('speech/a.wav', None)
     """
-    items = load_data_json(path, {"data_root": data_folder})
+    # Checked as it is written: the user's own folder may be anywhere.
+    items = read_manifest(path)
+    if not items:
+        raise ValueError(f"{path} holds no utterance: prepare the corpus anew.")
+    check_items(path, items, UTTERANCE_KEYS)
+    # Not SpeechBrain's load_data_json: it takes every brace in a file's name
+    # for a placeholder.
     return {
-        name: {**UTTERANCE_DEFAULTS, **fields} for name, fields in items.items()
+        name: {
+            **UTTERANCE_DEFAULTS,
+            **{
+                key: value.replace("{data_root}", str(data_folder))
+                if isinstance(value, str)
+                else value
+                for key, value in fields.items()
+            },
+        }
+        for name, fields in items.items()
     }
 
 

@@ -111,6 +111,8 @@ def write_pretrained_folder(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     yaml = ruamel.yaml.YAML()
+    # As the rest of the file is.
+    yaml.indent(mapping=4)
     experiment = yaml.load(Path(hyperparameters).read_text(encoding="utf-8"))
     encoder = experiment["encoder"]
     encoder["source"] = None

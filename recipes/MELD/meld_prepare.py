@@ -14,6 +14,7 @@ Authors
 """
 
 import functools
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -100,7 +101,8 @@ def prepare_meld(
         If the folder is not laid out as distributed, or there are videos
         without sound and no ffmpeg.
     ValueError
-        If the fold does not exist, or nothing is left for a manifest.
+        If the fold does not exist, an utterance has no number, or nothing is
+        left for a manifest.
 
     Example
     -------
@@ -118,7 +120,7 @@ def prepare_meld(
         folder = _find(data_folder, part, place)
         sounds = folder if wav_folder is None else Path(wav_folder) / part
         for row in rows:
-            stem = f"dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}"
+            stem = _stem(row, table)
             path = _manifest_path(sounds / f"{stem}.wav", data_folder)
             videos[path] = folder / f"{stem}.mp4"
             utterances.append(
@@ -154,6 +156,17 @@ def _find(data_folder: Path, part: str, name: str) -> Path:
         if place.exists():
             return place
     raise layout_error(data_folder, name, f"{name} or {part}/{name}")
+
+
+def _stem(row: Mapping[str, str | None], table: str) -> str:
+    """Name of an utterance's files, which are written too."""
+    numbers = [row["Dialogue_ID"] or "", row["Utterance_ID"] or ""]
+    if not all(re.fullmatch("[0-9]+", number) for number in numbers):
+        raise ValueError(
+            f"{table} has a row with the Dialogue_ID and Utterance_ID "
+            f"{numbers}: both must be numbers."
+        )
+    return "dia{}_utt{}".format(*numbers)
 
 
 def _manifest_path(sound: Path, data_folder: Path) -> str:

@@ -54,5 +54,6 @@ def make_batches(
 def _duration_s(path: Path) -> float:
     try:
         return soundfile.info(str(path)).duration
-    except (RuntimeError, OSError):
+    # The last one for names that are not in UTF-8.
+    except (RuntimeError, OSError, UnicodeEncodeError):
         return math.inf

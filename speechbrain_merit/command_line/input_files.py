@@ -109,6 +109,8 @@ def _check_outputs(jobs: Sequence[Job]) -> None:
     sources = {job.source.resolve() for job in jobs}
     taken: dict[Path, Path] = {}
     for job in jobs:
+        if job.output is None:
+            continue
         if job.output.resolve() in sources:
             raise ValueError(
                 f"{job.source} would be written over the input {job.output}: "

@@ -83,6 +83,8 @@ def analyse(
     result = model.process_file(
         path, chunk_s=step_s, overlap_s=OVERLAP_SHARE * step_s, timeline=True
     )
+    if result.enhanced is None:
+        raise ValueError("The demonstration needs a model that enhances.")
     rate_hz = model.hparams.sample_rate_hz
     posteriors = None
     if result.log_posteriors is not None:

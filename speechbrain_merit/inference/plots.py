@@ -79,16 +79,16 @@ def plot_files(
     True
     """
     duration_s = soundfile.info(str(after)).duration
-    spectra = [
+    noisy, enhanced = (
         spectrogram_db(
             read_mono_blocks(str(file), sample_rate_hz, BLOCK_S),
             round(duration_s * sample_rate_hz),
             sample_rate_hz,
         )
         for file in (before, after)
-    ]
+    )
     figure = speech_figure(
-        *spectra, segments, duration_s, sample_rate_hz, title
+        noisy, enhanced, segments, duration_s, sample_rate_hz, title
     )
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")

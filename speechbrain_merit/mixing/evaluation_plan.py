@@ -4,9 +4,11 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from speechbrain_merit.audio import read_mono
 from speechbrain_merit.manifests import (
@@ -69,7 +71,6 @@ def plan_mixtures(
 
     Example
     -------
-    >>> import torch
     >>> from speechbrain.dataio import audio_io
     >>> from speechbrain_merit.manifests import NOISE_KEYS, UTTERANCE_KEYS
     >>> folder = getfixture("tmpdir")
@@ -140,13 +141,19 @@ class EvaluationMixer:
         Noises by the name of their condition, as given to `plan_mixtures`.
     sample_rate_hz : int
         Sample rate of the mixtures.
+    read : callable
+        Reads speech as `read_mono` does, e.g. an `AudioCache`.
     """
 
     def __init__(
-        self, sources: Mapping[str, NoiseSource], sample_rate_hz: int
+        self,
+        sources: Mapping[str, NoiseSource],
+        sample_rate_hz: int,
+        read: Callable[..., torch.Tensor] = read_mono,
     ) -> None:
         self.sources = dict(sources)
         self.sample_rate_hz = sample_rate_hz
+        self.read = read
 
     def __call__(
         self,
@@ -197,10 +204,14 @@ class EvaluationMixer:
         stretch = (self.sample_rate_hz, start_s, duration_s)
         try:
             if condition == GIVEN:
-                return read_pair(wav, noisy_wav, *stretch)
-            speech = read_mono(wav, *stretch)
+                if noisy_wav is None:
+                    raise ValueError("it has no noisy_wav.")
+                return read_pair(wav, noisy_wav, *stretch, read=self.read)
+            speech = self.read(wav, *stretch)
             if condition == CLEAN:
                 return Mixture(speech, speech, 0 * speech)
+            if noise is None or noise_offset is None or snr_db is None:
+                raise ValueError("it has no noise, noise_offset or snr_db.")
             source = self.sources[condition]
             crop = NoiseCrop(noise, noise_offset)
             return mix_at_snr(speech, source.read(crop, len(speech)), snr_db)

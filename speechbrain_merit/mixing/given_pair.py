@@ -4,6 +4,10 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+from collections.abc import Callable
+
+import torch
+
 from speechbrain_merit.audio import read_mono
 
 from .mixture import Mixture
@@ -15,6 +19,7 @@ def read_pair(
     sample_rate_hz: int,
     start_s: float = 0.0,
     duration_s: float | None = None,
+    read: Callable[..., torch.Tensor] = read_mono,
 ) -> Mixture:
     """Reads the same stretch of clean speech and of its noisy version.
 
@@ -30,6 +35,8 @@ def read_pair(
         Where to start, in seconds.
     duration_s : float, optional
         How much to read, in seconds; to the end by default.
+    read : callable
+        Reads as `read_mono` does, e.g. an `AudioCache`.
 
     Returns
     -------
@@ -43,7 +50,6 @@ def read_pair(
 
     Example
     -------
-    >>> import torch
     >>> from speechbrain.dataio import audio_io
     >>> folder = getfixture("tmpdir")
     >>> clean, noisy = str(folder / "clean.wav"), str(folder / "noisy.wav")
@@ -52,8 +58,8 @@ def read_pair(
     >>> read_pair(clean, noisy, 16000).noise
     tensor([0.5000, 0.5000, 0.5000, 0.5000])
     """
-    speech = read_mono(wav, sample_rate_hz, start_s, duration_s)
-    noisy = read_mono(noisy_wav, sample_rate_hz, start_s, duration_s)
+    speech = read(wav, sample_rate_hz, start_s, duration_s)
+    noisy = read(noisy_wav, sample_rate_hz, start_s, duration_s)
     if len(speech) != len(noisy):
         raise ValueError(
             f"{wav} has {len(speech)} samples and {noisy_wav} {len(noisy)}: "

@@ -87,7 +87,10 @@ def mix_at_snr(
     noise_rms = compute_amplitude(noise.unsqueeze(0), amp_type="rms")
     if not speech_rms > 0 or not noise_rms > 0:
         silent = "speech" if not speech_rms > 0 else "noise"
-        raise ValueError(f"The {silent} is silent: no SNR can be set.")
+        raise ValueError(
+            f"The {silent} is silent: no SNR can be set. Take it out of the "
+            "corpus, or prepare with check_audio True, which leaves it out."
+        )
     gain = speech_rms / (noise_rms * dB_to_amplitude(snr_db))
     noise = noise * gain.squeeze()
     loudest = (speech + noise).abs().max()

@@ -6,14 +6,14 @@ Authors
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from speechbrain_merit.audio import read_mono
-from speechbrain_merit.manifests import read_manifest
+from speechbrain_merit.manifests import NOISE_KEYS, check_items, read_manifest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +55,16 @@ class NoiseSource:
     cache_size : int
         Number of decoded recordings to keep in memory, for every loader
         process.
+    read : callable
+        Reads recordings as `read_mono` does, e.g. an `AudioCache` with a
+        folder.
 
     Raises
     ------
     FileNotFoundError
         If the manifest does not exist.
+    ValueError
+        If an item lacks a field.
     """
 
     def __init__(
@@ -70,14 +75,17 @@ class NoiseSource:
         minimum_rms_db: float = -70.0,
         max_draws: int = 100,
         cache_size: int = 512,
+        read: Callable[..., torch.Tensor] = read_mono,
     ) -> None:
         self.manifest = Path(manifest)
         self.entries = read_manifest(manifest)
+        check_items(self.manifest, self.entries, NOISE_KEYS)
         self.noise_ids = sorted(self.entries)
         self.noise_folder = noise_folder
         self.sample_rate_hz = sample_rate_hz
         self.minimum_rms = 10 ** (minimum_rms_db / 20)
         self.max_draws = max_draws
+        self.read_audio = read
         self._read = functools.lru_cache(maxsize=cache_size)(self._decode)
 
     def __len__(self) -> int:
@@ -165,7 +173,7 @@ class NoiseSource:
     def _decode(self, noise_id: str) -> torch.Tensor:
         fields = self.entries[noise_id]
         path = fields["wav"].replace("{noise_root}", str(self.noise_folder))
-        return read_mono(
+        return self.read_audio(
             path,
             self.sample_rate_hz,
             fields.get("start_s", 0.0),

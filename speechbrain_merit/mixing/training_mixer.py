@@ -4,6 +4,8 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+from collections.abc import Callable
+
 import torch
 
 from speechbrain.augment.augmenter import Augmenter
@@ -44,6 +46,8 @@ class TrainingMixer:
     mixture_augmentation : Augmenter, optional
         Changes the mixture alone, e.g. dropped bands or chunks, and must keep
         its length; the target stays whole.
+    read : callable
+        Reads speech as `read_mono` does, e.g. an `AudioCache`.
 
     Raises
     ------
@@ -62,6 +66,7 @@ class TrainingMixer:
         max_duration_s: float,
         speech_augmentation: Augmenter | None = None,
         mixture_augmentation: Augmenter | None = None,
+        read: Callable[..., torch.Tensor] = read_mono,
     ) -> None:
         if snr_low_db > snr_high_db:
             raise ValueError(
@@ -80,6 +85,7 @@ class TrainingMixer:
         self.max_duration_s = max_duration_s
         self.speech_augmentation = speech_augmentation
         self.mixture_augmentation = mixture_augmentation
+        self.read = read
         # Shared memory, so that loader processes see the epoch change.
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
 
@@ -149,9 +155,11 @@ class TrainingMixer:
     ) -> torch.Tensor:
         """Speech and, where it is given, its noisy version, `[1 or 2, time]`."""
         if noisy_wav is None:
-            speech = read_mono(wav, self.sample_rate_hz, *stretch)
+            speech = self.read(wav, self.sample_rate_hz, *stretch)
             return speech.unsqueeze(0)
-        pair = read_pair(wav, noisy_wav, self.sample_rate_hz, *stretch)
+        pair = read_pair(
+            wav, noisy_wav, self.sample_rate_hz, *stretch, read=self.read
+        )
         return torch.stack([pair.speech, pair.noisy])
 
     def _add_noise(

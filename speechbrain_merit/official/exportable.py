@@ -103,6 +103,6 @@ def _head_obstacles(model: JointModel) -> Iterator[str]:
         yield f"its enhancement head is a {type(mask).__name__}"
     elif len(mask.blstm.forwards) != 2:
         yield f"its LSTM has {len(mask.blstm.forwards)} layers, not 2"
-    pooling = model.emotion_head.pooling
+    pooling = getattr(model.emotion_head, "pooling", None)
     if not isinstance(pooling, AttentiveStatisticsPooling):
         yield f"its pooling is a {type(pooling).__name__}, not attentive"

@@ -52,8 +52,9 @@ def find_official_files(source: str | Path) -> dict[str, Path]:
     folder = Path(source)
     if not folder.is_dir():
         folder = _download(str(source))
-    found = {name: _find(name, folder) for name in FILES}
-    missing = [name for name, path in found.items() if path is None]
+    places = {name: _find(name, folder) for name in FILES}
+    found = {n: path for n, path in places.items() if path is not None}
+    missing = [name for name in FILES if name not in found]
     if missing:
         raise FileNotFoundError(
             f"{source} lacks {', '.join(missing)}: give a folder with all of "

@@ -169,5 +169,5 @@ def _check_memory(contents: bytes) -> None:
         raise pickle.UnpicklingError(f"it has more than {_MOST_BYTES} bytes")
     for opcode, argument, _ in pickletools.genops(contents):
         # Python keeps a list as long as the largest number that is stored to.
-        if opcode.name in _STORING and argument > _MOST_BYTES:
+        if opcode.name in _STORING and (argument or 0) > _MOST_BYTES:
             raise pickle.UnpicklingError(f"it stores a value as {argument}")

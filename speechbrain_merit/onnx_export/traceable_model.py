@@ -48,9 +48,9 @@ class TraceableModel(nn.Module):
             )
             self.transform = Transform(window, hop)
             self.inverse = InverseTransform(window, hop)
-            self.enhancement_head = model.enhancement_head
+            self.enhancement_head: nn.Module = model.enhancement_head
         if EMOTION in tasks:
-            self.emotion_head = model.emotion_head
+            self.emotion_head: nn.Module = model.emotion_head
 
     def forward(self, waveform: torch.Tensor) -> list[torch.Tensor]:
         """Processes an utterance.

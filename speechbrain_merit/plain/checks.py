@@ -8,9 +8,14 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+# Above all that a model has, and low enough that sizes which are no tensor's
+# ask for no memory to speak of.
+MOST = 1_000_000
+MOST_PARTS = 4096
+
 
 def is_count(value: Any) -> bool:
-    """Tells whether a value is a whole number from 1 on.
+    """Tells whether a value is a whole number from 1 to a million.
 
     Arguments
     ---------
@@ -27,7 +32,31 @@ def is_count(value: Any) -> bool:
     >>> is_count(3), is_count(0), is_count(True), is_count("3")
     (True, False, False, False)
     """
-    return type(value) is int and value >= 1
+    return type(value) is int and 1 <= value <= MOST
+
+
+def is_few(value: Any) -> bool:
+    """Tells whether a value is a whole number from 1 to some thousands.
+
+    For numbers of parts, and for sizes that no tensor of the model vouches
+    for.
+
+    Arguments
+    ---------
+    value : Any
+        From a JSON file.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+
+    Example
+    -------
+    >>> is_few(400), is_few(0), is_few(10**6)
+    (True, False, False)
+    """
+    return type(value) is int and 1 <= value <= MOST_PARTS
 
 
 def is_number(value: Any) -> bool:
@@ -116,7 +145,7 @@ def is_list_of(
     Returns
     -------
     callable
-        For a list with at least one value.
+        For a list with at least one value, and no more than some thousands.
 
     Example
     -------
@@ -125,7 +154,9 @@ def is_list_of(
     (True, False, False, False)
     """
     return lambda value: (
-        type(value) is list and len(value) > 0 and all(map(check, value))
+        type(value) is list
+        and 0 < len(value) <= MOST_PARTS
+        and all(map(check, value))
     )
 
 

@@ -124,7 +124,7 @@ def _build_argument(argument: Argument, found: Any, place: str) -> Any:
     if argument.kind == "config":
         return check_config(found, place)
     if argument.kind == "value":
-        if not argument.check(found):
+        if argument.check is not None and not argument.check(found):
             raise ValueError(f"{place} must not be {found!r}.")
         return found
     if found is None and argument.optional:

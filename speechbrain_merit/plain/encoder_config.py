@@ -7,11 +7,13 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from .checks import (
     check_keys,
     is_count,
+    is_few,
     is_flag,
     is_list_of,
     is_name,
@@ -21,8 +23,8 @@ from .checks import (
 
 _CONVOLUTIONAL = {
     "hidden_size": is_count,
-    "num_hidden_layers": is_count,
-    "num_attention_heads": is_count,
+    "num_hidden_layers": is_few,
+    "num_attention_heads": is_few,
     "intermediate_size": is_count,
     "hidden_act": is_name,
     "layer_norm_eps": is_number,
@@ -33,7 +35,7 @@ _CONVOLUTIONAL = {
     "conv_kernel": is_list_of(is_count),
     "conv_bias": is_flag,
     "num_conv_pos_embeddings": is_count,
-    "num_conv_pos_embedding_groups": is_count,
+    "num_conv_pos_embedding_groups": is_few,
     "do_stable_layer_norm": is_flag,
     # With either of these, a model holds one more parameter.
     "mask_time_prob": is_number,
@@ -41,12 +43,12 @@ _CONVOLUTIONAL = {
 }
 _ADAPTER = {
     "add_adapter": is_flag,
-    "adapter_kernel_size": is_count,
-    "adapter_stride": is_count,
-    "num_adapter_layers": is_count,
+    "adapter_kernel_size": is_few,
+    "adapter_stride": is_few,
+    "num_adapter_layers": is_few,
     "output_hidden_size": is_none_or(is_count),
 }
-_KEYS = {
+_KEYS: dict[str, dict[str, Callable[[Any], bool]]] = {
     "wavlm": {
         **_CONVOLUTIONAL,
         **_ADAPTER,
@@ -65,10 +67,10 @@ _KEYS = {
     },
     "whisper": {
         "d_model": is_count,
-        "encoder_layers": is_count,
-        "encoder_attention_heads": is_count,
+        "encoder_layers": is_few,
+        "encoder_attention_heads": is_few,
         "encoder_ffn_dim": is_count,
-        "num_mel_bins": is_count,
+        "num_mel_bins": is_few,
         "max_source_positions": is_count,
         "activation_function": is_name,
         "scale_embedding": is_flag,

@@ -1,8 +1,8 @@
 """A folder with a model as JSON and safetensors.
 
 Neither format can hold code. Reading looks at two files of fixed names and at
-nothing else in the folder. A description may still ask for more memory or time
-than there is.
+nothing else in the folder. A description gets memory only for weights that are
+in the other file; it may still ask for more time than there is.
 
 Authors
  * The speechbrain-merit developers 2026
@@ -25,6 +25,8 @@ from .description import build, describe
 DESCRIPTION = "model.json"
 WEIGHTS = "model.safetensors"
 FORMAT = "speechbrain-merit 1"
+# Descriptions take some thousands.
+_MOST_BYTES = 1_000_000
 
 
 class PlainModel(NamedTuple):
@@ -207,15 +209,20 @@ def load_plain(description: Path, weights: Path) -> PlainModel:
     ValueError: ...model.json is no JSON: Expecting value: line 1 column 1 ...
     """
     plain = _read_json(description)
+    tensors = _read_weights(weights)
     try:
         _check_top(plain)
-        # Random weights are drawn first, and none of them stays.
-        with torch.random.fork_rng(devices=[]):
-            model = build(plain["model"])
-        _check_emotions(model, plain["emotions"])
+        # On this device a model of any size takes no memory.
+        with torch.device("meta"), torch.random.fork_rng(devices=[]):
+            outline = build(plain["model"])
+        _check_emotions(outline, plain["emotions"])
     except ValueError as error:
         raise ValueError(f"{description}: {error}") from error
-    load_weights(model, weights)
+    _check_weights(outline, tensors, str(weights))
+    # Random weights are drawn first, and none of them stays.
+    with torch.random.fork_rng(devices=[]):
+        model = build(plain["model"])
+    model.load_state_dict(tensors)
     return PlainModel(model.eval(), plain["emotions"], plain["sample_rate_hz"])
 
 
@@ -235,6 +242,10 @@ def _read_json(path: Path) -> Any:
     def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is no number of JSON")
 
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(
+            f"{path} is no description: it has more than {_MOST_BYTES} bytes."
+        )
     try:
         text = path.read_text(encoding="utf-8")
         return json.loads(text, parse_constant=refuse)

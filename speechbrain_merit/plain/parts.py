@@ -15,6 +15,7 @@ from speechbrain_merit import lobes
 
 from .checks import (
     is_count,
+    is_few,
     is_flag,
     is_list_of,
     is_name,
@@ -135,14 +136,14 @@ PARTS: dict[str, Part] = {
     "SparseMoE": Part(
         lobes.SparseMoE,
         {
-            "num_layers": _value(is_count, lambda moe: len(moe.layer_norms)),
+            "num_layers": _value(is_few, lambda moe: len(moe.layer_norms)),
             "input_size": _value(
                 is_count, lambda moe: moe.layer_norms[0].normalized_shape[0]
             ),
             "output_size": _value(is_count, "output_size"),
-            "num_experts": _value(is_count, "num_experts"),
+            "num_experts": _value(is_few, "num_experts"),
             "tasks": _value(is_list_of(is_name), lambda moe: list(moe.gates)),
-            "top_k": _value(is_count, "top_k"),
+            "top_k": _value(is_few, "top_k"),
             "router_learning": _value(is_name, "router_learning"),
             "fusion": _part("fusion", "WeightedLayerSum", optional=True),
             "make_expert": Argument(
@@ -161,7 +162,7 @@ PARTS: dict[str, Part] = {
     "LayerSumExpert": Part(
         lobes.LayerSumExpert,
         {
-            "num_layers": _value(is_count, "num_layers"),
+            "num_layers": _value(is_few, "num_layers"),
             "layer_size": _value(is_count, "fusion.input_size"),
         },
     ),
@@ -169,7 +170,7 @@ PARTS: dict[str, Part] = {
         lobes.WeightedSumIntegrator,
         {
             "num_layers": _value(
-                is_count,
+                is_few,
                 lambda integrator: len(_sums(integrator)[0].logits),
             ),
             "input_size": _value(is_count, "output_size"),
@@ -188,7 +189,7 @@ PARTS: dict[str, Part] = {
     "WeightedLayerSum": Part(
         lobes.WeightedLayerSum,
         {
-            "num_layers": _value(is_count, lambda fusion: len(fusion.logits)),
+            "num_layers": _value(is_few, lambda fusion: len(fusion.logits)),
             "input_size": _value(is_count, "input_size"),
             "normalize": _value(is_flag, "normalize"),
         },
@@ -196,8 +197,8 @@ PARTS: dict[str, Part] = {
     "SpectralFrontend": Part(
         lobes.SpectralFrontend,
         {
-            "n_fft": _value(is_count, "n_fft"),
-            "hop_length": _value(is_count, "hop_length"),
+            "n_fft": _value(is_few, "n_fft"),
+            "hop_length": _value(is_few, "hop_length"),
             "magnitude_floor": _value(is_number, "magnitude_floor"),
         },
     ),
@@ -213,10 +214,8 @@ PARTS: dict[str, Part] = {
             ),
             "num_bins": _value(is_count, "output_projection.out_features"),
             "hidden_size": _value(is_count, "input_projection.out_features"),
-            "num_layers": _value(
-                is_count, lambda head: len(head.blstm.forwards)
-            ),
-            "frame_ratio": _value(is_count, "frame_ratio"),
+            "num_layers": _value(is_few, lambda head: len(head.blstm.forwards)),
+            "frame_ratio": _value(is_few, "frame_ratio"),
         },
     ),
     "EmotionHead": Part(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from speechbrain.utils.logger import get_logger
+from speechbrain_merit.contained_paths import check_paths
 from speechbrain_merit.manifests import (
     NOISE_SPLITS,
     UTTERANCE_KEYS,
@@ -135,14 +136,15 @@ def select_utterances(
     >>> [utterance.emotion for utterance in kept]
     [None, 'sad']
     """
-    known = {u.emotion for u in utterances} - {None}
+    known = {u.emotion for u in utterances if u.emotion is not None}
     unknown = [name for name in emotions if name not in known]
     if unknown:
         raise ValueError(
             f"emotions names {unknown}, which no utterance has; the corpus's "
             f"labels are {sorted(known)}."
         )
-    kept, dropped = [], collections.Counter()
+    kept: list[Utterance] = []
+    dropped: collections.Counter[str | None] = collections.Counter()
     for utterance in utterances:
         if utterance.emotion in emotions:
             kept.append(utterance)
@@ -207,8 +209,8 @@ def prepare_corpus(
     Raises
     ------
     ValueError
-        If two candidates have one name, an emotion never occurs, or nothing
-        is left for a manifest.
+        If two candidates have one name, a path leads out of the data folder,
+        an emotion never occurs, or nothing is left for a manifest.
 
     Example
     -------
@@ -230,6 +232,8 @@ def prepare_corpus(
     started_s = time.monotonic()
     manifest_folder = Path(manifest_folder)
     _check_names(utterances)
+    check_paths(data_folder, (u.path for u in utterances))
+    check_paths(data_folder, (u.noisy_path or "" for u in utterances))
     if emotions is not None:
         utterances = select_utterances(utterances, emotions, other_emotions)
     _check_splits(utterances, emotions, data_folder)

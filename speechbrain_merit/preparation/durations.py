@@ -14,7 +14,7 @@ from typing import Any
 from speechbrain.dataio import audio_io
 from speechbrain.utils.parallel import parallel_map
 
-from .files import read_sound
+from .files import printable, read_sound
 
 # What a thread takes at a time, and what a kill may cost.
 _CHUNK_SIZE = 64
@@ -112,6 +112,10 @@ def _measure(
     """Gives a file's stamp and its duration, or the reason for none."""
     file = folder / path
     try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return None, f"The name of {printable(str(file))} is not in UTF-8."
+    try:
         status = file.stat()
     except OSError:
         return None, f"{file} is missing."
@@ -123,6 +127,6 @@ def _measure(
             _, duration_s = read_sound(file)
         else:
             duration_s = audio_io.info(str(file)).duration
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, OSError) as error:
         return stamp, str(error)
     return stamp, round(duration_s, 6)

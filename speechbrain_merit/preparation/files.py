@@ -50,7 +50,8 @@ def audio_files(folder: Path, suffix: str) -> list[Path]:
 def find_audio(folder: str | Path) -> list[str]:
     """Lists the audio files of a folder and of all folders below it.
 
-    Links are followed; hidden files and folders are left out.
+    Links are followed, wherever they lead; a folder that can be reached in
+    several ways is listed once. Hidden files and folders are left out.
 
     Arguments
     ---------
@@ -71,9 +72,15 @@ def find_audio(folder: str | Path) -> list[str]:
     >>> find_audio(folder)
     ['b.wav', 'rain/a.FLAC']
     """
-    found = []
+    found, seen = [], set()
     for place, subfolders, names in os.walk(folder, followlinks=True):
-        subfolders[:] = [name for name in subfolders if name[0] != "."]
+        real = os.path.realpath(place)
+        if real in seen:
+            # Links in a circle have no end, and two of them grow fast.
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
         inside = Path(place).relative_to(folder)
         found += [
             (inside / name).as_posix()
@@ -81,6 +88,27 @@ def find_audio(folder: str | Path) -> list[str]:
             if name[0] != "." and name.lower().endswith(AUDIO_SUFFIXES)
         ]
     return sorted(found)
+
+
+def printable(path: str) -> str:
+    """Writes a path such that it can be printed.
+
+    Arguments
+    ---------
+    path : str
+        Of bytes that may be no UTF-8.
+
+    Returns
+    -------
+    str
+        The same with such bytes as `\\udc` and their two digits.
+
+    Example
+    -------
+    >>> printable(os.fsdecode(b"caff\\xe9.wav")) == "caff" + r"\\udce9" + ".wav"
+    True
+    """
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def layout_error(

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from speechbrain_merit.contained_paths import check_paths
 from speechbrain_merit.manifests import NOISE_SPLITS, read_manifest
 
 from .files import find_audio, layout_error
@@ -112,7 +113,7 @@ def list_recordings(
             f"The noise of kind {kind!r} was given the manifests {manifests}: "
             "'manifests' needs them, and no other kind takes them."
         )
-    if kind == "manifests":
+    if manifests is not None:
         return _from_manifests(manifests)
     if not noise_folder.is_dir():
         raise layout_error(noise_folder, "*", "noise recordings")
@@ -133,8 +134,8 @@ def _split_folders(noise_folder: Path) -> list[Recording]:
             noise_type = place[0] if len(place) > 1 else UNTYPED
             path = f"{folder.name}/{path}"
             found.append(Recording(path, noise_type, path, split_here))
-    missing = {"train": "train", "valid": "dev", "test": "test"}
-    missing = [missing[name] for name in missing if name not in splits]
+    folders = {"train": "train", "valid": "dev", "test": "test"}
+    missing = [folders[name] for name in folders if name not in splits]
     if missing:
         raise layout_error(
             noise_folder, "train", f"folder {', '.join(missing)}"
@@ -207,6 +208,7 @@ def _from_manifests(manifests: Mapping[str, str]) -> list[Recording]:
             if not fields.get("wav"):
                 raise ValueError(f"{file} has an item without the field wav.")
             path = _ROOT.sub("", fields["wav"])
+            check_paths(file, [path])
             noise_type = fields.get("noise_type") or UNTYPED
             found.append(Recording(path, noise_type, path, split))
     return found

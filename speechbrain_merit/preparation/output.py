@@ -18,6 +18,8 @@ from speechbrain_merit.manifests import (
     write_manifest,
 )
 
+from .files import printable
+
 logger = get_logger(__name__)
 
 SKIPPED_FILE = "skipped.json"
@@ -70,6 +72,7 @@ def report_skipped(
     """
     path = Path(manifest_folder) / SKIPPED_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
+    skipped = {printable(name): skipped[name] for name in skipped}
     text = json.dumps(skipped, indent=1, ensure_ascii=False, sort_keys=True)
     path.write_text(text + "\n", encoding="utf-8")
     if skipped:

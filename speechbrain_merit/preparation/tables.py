@@ -92,7 +92,7 @@ def number_or_none(text: str | None) -> float | None:
     (4.2, None, None)
     """
     try:
-        number = float(text)
-    except (TypeError, ValueError):
+        number = float(text or "nan")
+    except ValueError:
         return None
     return number if math.isfinite(number) else None

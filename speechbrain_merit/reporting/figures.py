@@ -88,8 +88,8 @@ def plot_against_snr(scores: Scores, metric: str, path: Path) -> Path:
             _draw_system(
                 axes, scores, (system, metric, noise), number, shift_db
             )
-        snrs_db = {r.snr_db for r in scores.rows if r.noise == noise}
-        axes.set_xticks(sorted(snrs_db - {None}))
+        snrs_db = {row.snr_db for row in scores.rows if row.noise == noise}
+        axes.set_xticks(sorted(snr for snr in snrs_db if snr is not None))
         axes.set(title=f"{noise} noise", xlabel="SNR / dB")
         axes.grid(alpha=0.3)
     panels[0].set_ylabel(metric_title(metric))
@@ -110,13 +110,11 @@ def _draw_system(
     shift_db: float,
 ) -> None:
     system, metric, noise = what
-    rows = [
-        row
-        for row in scores.rows
-        if row.noise == noise and row.snr_db is not None
-    ]
-    found = [(row, scores.estimate(system, metric, row)) for row in rows]
-    found = [(row, estimate) for row, estimate in found if estimate]
+    found = []
+    for row in scores.rows:
+        estimate = scores.estimate(system, metric, row)
+        if row.noise == noise and row.snr_db is not None and estimate:
+            found.append((row.snr_db, estimate))
     values = [estimate.value for _, estimate in found]
     errors = [
         [estimate.value - estimate.low for _, estimate in found],
@@ -124,7 +122,7 @@ def _draw_system(
     ]
     unprocessed = system == UNPROCESSED
     axes.errorbar(
-        [row.snr_db + shift_db for row, _ in found],
+        [snr_db + shift_db for snr_db, _ in found],
         values,
         # Rounding may put a value just outside of its interval.
         np.maximum(errors, 0.0),
@@ -222,7 +220,7 @@ def plot_emotion_by_noise(
         panels, runs_by_system.items(), strict=False
     ):
         shares = recall_by_noise(runs, list(kinds))
-        _draw_matrix(axes, shares, runs[0].emotions, kinds.values())
+        _draw_matrix(axes, shares, runs[0].emotions, [*kinds.values()])
         axes.set_title(system)
     return save(figure, path)
 
@@ -277,7 +275,7 @@ def _kinds_heard(run: Run) -> np.ndarray:
 
 def _noise_kinds(runs: Sequence[Run]) -> dict[tuple[str, str], str]:
     """Labels of all kinds of noise, seen ones before the unseen."""
-    found = set()
+    found: set[tuple[str, str]] = set()
     for run in runs:
         found.update(kind for kind in _kinds_heard(run).flat if kind)
     return {

@@ -175,7 +175,9 @@ def html_text(table: Table) -> str:
     lines += [f"<tr>{''.join(titles)}</tr>", "</thead>", "<tbody>"]
     for name, *cells in table.rows:
         row = "".join(f"<td>{_html_cell(cell)}</td>" for cell in cells)
-        lines.append(f"<tr><th scope='row'>{html.escape(name)}</th>{row}</tr>")
+        lines.append(
+            f"<tr><th scope='row'>{html.escape(str(name))}</th>{row}</tr>"
+        )
     return "\n".join([*lines, "</tbody>", "</table>"]) + "\n"
 
 

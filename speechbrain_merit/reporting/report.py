@@ -124,7 +124,8 @@ def _gather(
         "Significance": [
             significance_table(compared, baseline, metric)
             for metric in metrics
-            if any(c.metric == metric for c in compared)
+            if baseline is not None
+            and any(c.metric == metric for c in compared)
         ],
         "Calibration": [calibration_table(runs)],
         "Runs": [runs_table(runs)],

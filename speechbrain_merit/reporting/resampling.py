@@ -71,11 +71,11 @@ def resampled_sums(
     >>> bool((sums[:, 0] == 2).all()), sums.shape
     (True, (4, 2))
     """
-    speakers = np.asarray(speakers)
+    names = np.asarray(speakers)
     sums = np.zeros((num_resamples, values.shape[1]))
     # Speaker by speaker, so that memory does not grow with the test set.
-    for speaker in np.unique(speakers):
-        said = values[speakers == speaker]
+    for speaker in np.unique(names):
+        said = values[names == speaker]
         generator = random_generator(*purpose, str(speaker))
         shares = np.full(len(said), 1 / len(said))
         counts = generator.multinomial(len(said), shares, num_resamples)

@@ -236,9 +236,14 @@ def unprocessed(runs: Sequence[Run]) -> list[Run]:
     for run in runs:
         if run.noisy:
             first.setdefault(run.fold, run)
-    changes = {"system": UNPROCESSED, "emotions": (), "calibration": None}
     return [
-        dataclasses.replace(run, scores=run.noisy, **changes)
+        dataclasses.replace(
+            run,
+            scores=run.noisy,
+            system=UNPROCESSED,
+            emotions=(),
+            calibration=None,
+        )
         for run in first.values()
     ]
 
@@ -333,7 +338,7 @@ def _columns(run: Run) -> np.ndarray:
 
 def _statistics(run: Run, sums: np.ndarray) -> dict[str, np.ndarray]:
     """Turns sums of `_columns`, `[..., column]`, into scores by metric."""
-    found = {}
+    found: dict[str, np.ndarray] = {}
     num_classes, num_conditions = len(run.emotions), len(run.conditions)
     size = num_conditions * num_classes**2
     if num_classes:

@@ -225,8 +225,8 @@ def _compare(
     metric: str,
     row: Row,
 ) -> Comparison | None:
-    estimates = [scores.estimate(name, metric, row) for name in pair]
-    if None in estimates:
+    first, second = (scores.estimate(name, metric, row) for name in pair)
+    if first is None or second is None:
         return None
     index = scores.rows.index(row)
     one, other = (scores.resampled[n][metric][:, index] for n in pair)
@@ -234,7 +234,7 @@ def _compare(
         p = bootstrap_p(one - other)
     else:
         p = signed_rank_p(*(_by_mixture(runs[n], metric, row) for n in pair))
-    difference = estimates[0].value - estimates[1].value
+    difference = first.value - second.value
     ends = interval(one - other)
     return Comparison(pair[0], metric, row, difference, *ends, p, p)
 

@@ -365,8 +365,9 @@ def calibration_table(runs: Sequence[Run]) -> Table:
     rows = []
     for system in dict.fromkeys(run.system for run in runs):
         folds = group_by_fold([r for r in runs if r.system == system])
-        own = [r.calibration for fold in folds.values() for r in fold]
-        if not all(own):
+        all_runs = [run for fold in folds.values() for run in fold]
+        own = [run.calibration for run in all_runs if run.calibration]
+        if len(own) < len(all_runs):
             continue
         cells = [_mean_text([found["temperature"] for found in own], 2)]
         for noise in noises:
@@ -385,9 +386,10 @@ def calibration_table(runs: Sequence[Run]) -> Table:
 
 
 def _mean_text(values: Sequence[float | None], decimals: int) -> str | None:
-    if None in values:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
         return None
-    return f"{np.mean(values):.{decimals}f}"
+    return f"{np.mean(known):.{decimals}f}"
 
 
 def runs_table(runs: Sequence[Run]) -> Table:

@@ -10,7 +10,7 @@ from typing import IO
 try:
     import fcntl
 except ImportError:  # Windows has no such locks: there nothing is locked.
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 LOCK_FILE = "sweep.lock"
 

@@ -219,6 +219,7 @@ def _figure(folder: Path, task: str, key: str, noise: str) -> str | None:
         for condition in json.loads(path.read_text("utf-8"))["conditions"]
         if condition["noise"] == noise
     ]
-    if not values or None in values:
+    known = [value for value in values if value is not None]
+    if not values or len(known) < len(values):
         return None
-    return f"{sum(values) / len(values):.3f}"
+    return f"{sum(known) / len(known):.3f}"

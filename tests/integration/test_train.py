@@ -1,17 +1,13 @@
 """train.py as its users run it, on the embedded corpus made small."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import time
 
 import pytest
 import soundfile
 import torch
 import yaml
-from small_run import ROOT, command, run
+from small_run import run
 
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.manifests import read_manifest
@@ -103,41 +99,6 @@ def test_the_same_command_only_tests_again(finished, data):
     assert result.returncode == 0
     assert "Going into epoch" not in result.stdout
     assert json.loads((folder / "results.json").read_text()) == before
-
-
-def newest_within_epoch(folder):
-    """The newest checkpoint that was made within an epoch, if any."""
-    found = [
-        path
-        for path in sorted((folder / "save").glob("CKPT*"))
-        if (path / "CKPT.yaml").is_file()
-        and "intra" in (path / "CKPT.yaml").read_text()
-    ]
-    return found[-1] if found else None
-
-
-def test_a_killed_run_resumes_to_the_same_end(finished, tmp_path, data):
-    within = {"ckpt_interval_minutes": 0, "ckpt_interval_steps": 1}
-    process = subprocess.Popen(
-        command(tmp_path, data, **within),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 120
-    while newest_within_epoch(tmp_path) is None:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "results.json").exists()
-    result = run(tmp_path, data, **within)
-    assert result.returncode == 0, result.stdout[-3000:]
-    assert "Resuming after" in result.stdout
-    straight = torch.load(finished[0] / "pretrained" / "model.ckpt")
-    resumed = torch.load(tmp_path / "pretrained" / "model.ckpt")
-    for name, value in straight.items():
-        assert torch.equal(resumed[name], value), name
 
 
 def test_an_unknown_corpus_lists_the_known_ones(tmp_path):

@@ -15,6 +15,7 @@ def weights(folder):
     return torch.load(folder / "pretrained" / "model.ckpt")
 
 
+@pytest.mark.long
 def test_workers_and_caches_change_nothing(tmp_path, data):
     """An encoder at rest, whose hidden states and audio are kept."""
     frozen = {"freeze_encoder": "all", "number_of_epochs": 2}
@@ -38,6 +39,7 @@ def test_workers_and_caches_change_nothing(tmp_path, data):
     assert list((tmp_path / "cache").rglob("*.npy"))
 
 
+@pytest.mark.long
 def test_dynamic_batches_in_bf16_with_checkpoints(tmp_path, data):
     result = run(
         tmp_path,

@@ -1,6 +1,8 @@
 """Mixing: parts that sum to the whole, no silence, no dependence on order."""
 
+import hashlib
 import multiprocessing
+import random
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from speechbrain_merit.mixing import (
     NoiseSource,
     SeededAddReverb,
     TrainingMixer,
+    generator_for,
     mix_at_snr,
     plan_mixtures,
     seeded,
@@ -427,3 +430,59 @@ def test_only_the_stretch_of_a_recording_is_heard(tmp_path):
     crops = [source.draw(1000, generator)[1] for _ in range(20)]
     assert min(crop.min() for crop in crops) >= ramp[RATE] - 1e-6
     assert max(crop.max() for crop in crops) <= ramp[RATE + RATE // 2]
+
+
+# What mutation testing found to be untested, see docs/testing.md.
+
+
+def test_one_snr_is_a_range_too(corpus):
+    _, source, utterances = corpus
+    mixer = training_mixer(source, snr_low_db=3.0, snr_high_db=3.0)
+    mixture = mix(mixer, utterances, "u0")
+    ratio = 20 * torch.log10(rms(mixture.speech) / rms(mixture.noise))
+    assert ratio.item() == pytest.approx(3.0, abs=1e-3)
+
+
+def test_draws_stay_the_same_between_versions():
+    """A seed is the first 63 bits of a hash; old runs can be repeated."""
+    digest = hashlib.blake2b(b"mix\x1f7\x1f2\x1fu1", digest_size=8).digest()
+    seed = int.from_bytes(digest, "little") >> 1
+    before = torch.random.get_rng_state()
+    assert generator_for("mix", 7, 2, "u1").initial_seed() == seed
+    assert torch.equal(torch.random.get_rng_state(), before)
+    with seeded("mix", 7, 2, "u1"):
+        assert torch.initial_seed() == seed
+        drawn = random.random()
+    assert drawn == random.Random(seed).random()
+
+
+def test_seeding_restores_what_was_there():
+    random.seed(3)
+    torch.manual_seed(3)
+    before = random.getstate(), torch.random.get_rng_state()
+    with pytest.raises(KeyError), seeded(1):
+        torch.rand(2), random.random()
+        raise KeyError
+    assert random.getstate() == before[0]
+    assert torch.equal(torch.random.get_rng_state(), before[1])
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_peak_is_one_of_either_sign(sign):
+    speech = sign * torch.tensor([0.9, 0.1])
+    mixture = mix_at_snr(speech, speech.clone(), 0.0)
+    torch.testing.assert_close(mixture.noisy, sign * torch.tensor([1.0, 1 / 9]))
+
+
+def test_the_whole_utterance_is_mixed(corpus):
+    _, source, utterances = corpus
+    mixture = mix(training_mixer(source), utterances, "u2")
+    samples, _ = soundfile.read(utterances["u2"]["wav"], dtype="float32")
+    assert len(samples) == RATE + 200
+    torch.testing.assert_close(mixture.speech, torch.from_numpy(samples))
+    assert mixture.noisy.shape == mixture.noise.shape == mixture.speech.shape
+
+
+def test_signals_of_two_lengths_are_refused():
+    with pytest.raises(ValueError, match="8 samples cannot .* noise of 9"):
+        mix_at_snr(torch.ones(8), torch.ones(9), 0.0)

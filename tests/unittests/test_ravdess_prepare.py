@@ -347,7 +347,9 @@ def test_wrong_noise_folder(prepare, corpus):
     with pytest.raises(FileNotFoundError, match=r"Did you mean .*/noise\?"):
         run(prepare, corpus, noise_folder=corpus)
     (corpus / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="empty has no .*: found noth"):
+    with pytest.raises(
+        FileNotFoundError, match="empty has no .*: found nothing"
+    ):
         run(prepare, corpus, noise_folder=corpus / "empty")
     shutil.copytree(corpus / "noise" / "Rooster", corpus / "noise" / "rain")
     with pytest.raises(ValueError, match="both the category 'rain'"):

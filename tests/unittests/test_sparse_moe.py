@@ -6,7 +6,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from speechbrain_merit.lobes import SparseMoE
 from speechbrain_merit.lobes.experts import Expert
-from speechbrain_merit.lobes.routing_losses import switch_load_balance
+from speechbrain_merit.lobes.routing_losses import (
+    kl_to_uniform,
+    switch_load_balance,
+)
 
 TASKS = ("enhance", "emotion")
 
@@ -328,3 +331,128 @@ def test_the_first_of_equal_scores_is_chosen():
         moe.gates["emotion"].fc.bias.copy_(torch.tensor([0.0, 1, 1, 0, 1]))
     routing = moe(torch.rand(1, 1, 6, 4)).routing["emotion"]
     assert routing.experts.flatten().tolist() == [1] * 6
+
+
+# What mutation testing found to be untested, see docs/testing.md.
+
+
+def test_the_papers_sizes():
+    """Three experts from 25 x 1024 to 4096 to 1024 have 327.4 M parameters."""
+    with torch.device("meta"):
+        moe = SparseMoE(num_layers=25, input_size=1024)
+    assert moe.experts[0].fc1.weight.shape == (4096, 25600)
+    assert moe.experts[0].fc2.weight.shape == (1024, 4096)
+    num_parameters = sum(p.numel() for p in moe.parameters())
+    assert round(num_parameters / 1e6, 1) == 327.4
+    assert (moe.num_experts, moe.top_k) == (3, 1)
+
+
+def test_noise_is_of_its_size_and_in_training_alone():
+    moe = make(router_noise=0.5)
+    with torch.no_grad():
+        for gate in moe.gates.values():
+            gate.fc.weight.zero_()
+            gate.fc.bias.zero_()
+    states = torch.randn(3, 4, 500, 6)
+    even = torch.full((4, 500, 3), 1 / 3)
+    routing = moe.eval()(states).routing["emotion"]
+    torch.testing.assert_close(routing.probabilities, even)
+    routing = moe.train()(states).routing["emotion"]
+    logits = routing.probabilities.log()
+    # The difference of two draws, whose mean the softmax takes away.
+    deviation = (logits[..., 0] - logits[..., 1]).std().item()
+    assert deviation == pytest.approx(0.5 * 2**0.5, rel=0.1)
+
+
+def test_without_noise_nothing_is_drawn():
+    moe = make()
+    states = torch.randn(3, 1, 5, 6)
+    before = torch.random.get_rng_state()
+    moe(states)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_gate_is_the_same_under_autocast():
+    gate = make().gates["emotion"]
+    frames = torch.randn(50, 18)
+    expected = gate(frames)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = gate(frames)
+    assert found.dtype == torch.float32 and torch.equal(found, expected)
+
+
+def test_reports_hold_no_gradients():
+    routing = make()(torch.randn(3, 1, 5, 6)).routing["emotion"]
+    assert not routing.probabilities.requires_grad
+    assert len(routing.counts()) == 3
+
+
+def test_frozen_gates_stay_whatever_the_loss():
+    moe = make(router_learning="frozen")
+    assert not any(p.requires_grad for p in moe.gates.parameters())
+    result = moe(torch.randn(3, 2, 7, 6, requires_grad=True))
+    sum(result.auxiliary_losses.values()).backward()
+    assert all(p.grad is None for p in moe.gates.parameters())
+
+
+def test_auxiliary_losses_by_hand():
+    """Each is the sum over the tasks of what its paper defines."""
+    moe = make(num_experts=4, top_k=2).eval()
+    hidden_states = torch.randn(3, 2, 9, 6)
+    result = moe(hidden_states)
+    frames = moe._join_layers(hidden_states, None)
+    expected = dict.fromkeys(("load_balance", "router_kl", "router_z"), 0.0)
+    for task in TASKS:
+        logits = moe.gates[task](frames).double()
+        mean = logits.softmax(1).mean(0)
+        chosen = logits.topk(2, dim=1).indices.flatten()
+        share = torch.stack([(chosen == i).double().mean() for i in range(4)])
+        expected["load_balance"] += 4 * (share * mean).sum().item()
+        expected["router_kl"] += (mean * (4 * mean).log()).sum().item()
+        partition = logits.exp().sum(1).log()
+        expected["router_z"] += (partition**2).mean().item()
+    for name, value in expected.items():
+        assert result.auxiliary_losses[name].item() == pytest.approx(
+            value, abs=1e-5
+        )
+
+
+def test_a_single_frame_is_a_share_of_one():
+    loss = switch_load_balance(torch.tensor([[0.3, 0.7]]), torch.tensor([[1]]))
+    assert loss.item() == pytest.approx(2 * 0.7)
+    uneven = torch.tensor([[0.5, 0.25, 0.25]])
+    expected = 0.5 * torch.tensor(1.5).log() + 0.5 * torch.tensor(0.75).log()
+    assert kl_to_uniform(uneven).item() == pytest.approx(expected.item())
+
+
+def test_there_is_a_task():
+    with pytest.raises(ValueError, match="distinct names"):
+        make(tasks=())
+    with pytest.raises(ValueError, match="ask for some"):
+        make()(torch.randn(3, 1, 2, 6), tasks=[])
+
+
+def test_a_gate_of_any_precision_computes_in_float32():
+    gate = make().gates["emotion"].bfloat16()
+    frames = torch.randn(50, 18).bfloat16()
+    expected = frames.double() @ gate.fc.weight.double().t()
+    expected = (expected + gate.fc.bias.double()).float()
+    torch.testing.assert_close(gate(frames), expected, atol=1e-5, rtol=1e-5)
+
+
+class LayerMean(torch.nn.Module):
+    """The plainest fusion."""
+
+    def forward(self, hidden_states):
+        return hidden_states.mean(dim=0)
+
+
+def test_a_fusion_comes_before_all_else():
+    torch.manual_seed(0)
+    fused = SparseMoE(1, 6, 10, 5, fusion=LayerMean()).eval()
+    states = torch.randn(4, 2, 7, 6)
+    lengths = torch.tensor([1.0, 4 / 7])
+    found = fused(states, lengths).features["emotion"]
+    fused.fusion = None
+    expected = fused(states.mean(dim=0, keepdim=True), lengths)
+    torch.testing.assert_close(found, expected.features["emotion"])

@@ -1,0 +1,301 @@
+"""Hyperparameters are checked before anything is done with them."""
+
+import io
+from pathlib import Path
+
+import pytest
+import ruamel.yaml
+
+from speechbrain.utils.run_opts import RunOptions
+from speechbrain_merit.configuration import (
+    check_hyperparameters,
+    read_overrides,
+    read_settings,
+    suggestion,
+)
+from speechbrain_merit.configuration.names import tag_of
+from speechbrain_merit.corpora import add_corpus
+
+ROOT = Path(__file__).parents[2]
+SPARSE = ROOT / "hparams" / "sparse_merit.yaml"
+
+
+@pytest.fixture(scope="module")
+def variant(tmp_path_factory):
+    """Sparse MERIT with what `mini` sets, and without any objects."""
+    merged = read_settings(SPARSE, add_corpus(ROOT, SPARSE, "")).merged
+    plain = {
+        key: None if tag_of(value).startswith("!") else value
+        for key, value in merged.items()
+        if key not in ("modules", "noises", "integrator", "task_balancing")
+    }
+    path = tmp_path_factory.mktemp("variant") / "my.yaml"
+    stream = io.StringIO()
+    ruamel.yaml.YAML().dump(plain, stream)
+    path.write_text(
+        stream.getvalue() + "modules: {}\nnoises: {cache_size: 1}\n"
+        "integrator: {tasks: [enhance, emotion]}\n"
+        "task_balancing: {tasks: [enhance, emotion]}\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def complaints(path, text="", **options):
+    """What is said about a variant with overrides."""
+    text += "\n".join(f"{key}: {value}" for key, value in options.items())
+    with pytest.raises(ValueError) as caught:
+        check_hyperparameters(path, text)
+    message = str(caught.value)
+    assert message.startswith(f"{path} cannot be run:\n- ")
+    return message.split("\n- ")[1:]
+
+
+def test_a_good_variant_passes(variant):
+    check_hyperparameters(variant)
+    check_hyperparameters(SPARSE, add_corpus(ROOT, SPARSE, ""))
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("bath_size", "batch_size"),
+        ("prezision", "precision"),  # an option of SpeechBrain's
+        ("rooter_learning", "router_learning"),
+        ("snr_low", "snr_low_db"),
+    ],
+)
+def test_misspelt_overrides_are_named(variant, key, meant):
+    (text,) = complaints(variant, **{key: 1})
+    assert text == f"{key} is no key of my.yaml. Did you mean {meant}?"
+
+
+def test_keys_of_other_variants_are_told_from_misspelt_ones(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text("seed: 1\n")
+    with pytest.raises(ValueError, match="top_k is a key of other variants"):
+        check_hyperparameters(path, "top_k: 2")
+
+
+def test_misspelt_names_within_mappings():
+    options = {
+        "speed_perturb: {speds: [9]}": "takes no speds. Did you mean speeds?",
+        "noises: {cache: 9}": "NoiseSource takes no cache",
+        "train_dataloader_opts: {nm_workers: 2}": "Did you mean num_workers?",
+        "prepare_options: {num_trian: 3}": "Did you mean num_train?",
+        "encoder_config: {hiden_size: 3}": "Did you mean hidden_size?",
+    }
+    overrides = add_corpus(ROOT, SPARSE, "\n".join(options))
+    found = complaints(SPARSE, overrides)
+    assert len(found) == len(options)
+    for text in options.values():
+        assert any(text in line for line in found), text
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "meant"),
+    [
+        ("loss_weights", "enhanc", "enhance"),
+        ("score_weights", "emotoin", "emotion"),
+    ],
+)
+def test_misspelt_weights(variant, key, name, meant):
+    (text,) = complaints(variant, **{key: f"{{{name}: 1}}"})
+    assert text == f"{key} has no {name}. Did you mean {meant}?"
+
+
+def test_own_keys_are_welcome_in_an_own_file(variant, tmp_path):
+    text = variant.read_text(encoding="utf-8")
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        text + "my_depth: 3\nbatch_sizes: !ref <batch_size>\n", encoding="utf-8"
+    )
+    check_hyperparameters(own)
+
+
+def test_a_misspelt_key_of_an_own_file_is_named(variant, tmp_path):
+    text = variant.read_text(encoding="utf-8")
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        text.replace("\nnum_metric_jobs:", "\nnum_metrics_jobs:"),
+        encoding="utf-8",
+    )
+    misspelt, missing = complaints(own)
+    assert misspelt == (
+        "own.yaml has num_metrics_jobs, which nothing uses. Did you mean "
+        "num_metric_jobs?"
+    )
+    assert "own.yaml has no num_metric_jobs, which train.py reads" in missing
+
+
+def test_references_and_places_to_fill_in(variant, tmp_path):
+    text = variant.read_text(encoding="utf-8")
+    text += "mine: {a: !ref <expert_dorpout>}\nfolder: !PLACEHOLDER\n"
+    own = tmp_path / "own.yaml"
+    own.write_text(text, encoding="utf-8")
+    assert complaints(own) == [
+        "folder is not set: give it by --folder=...",
+        "mine.a refers to <expert_dorpout>, which is no key. Did you mean "
+        "expert_dropout?",
+    ]
+
+
+def test_misspelt_keys_of_a_corpus(tmp_path):
+    folder = tmp_path / "recipes" / "Mine" / "joint_enhance_emotion"
+    folder.mkdir(parents=True)
+    (folder / "corpus.yml").write_text("bath_size: 4\n")
+    with pytest.raises(ValueError, match="corpus.yml.*Did you mean batch_size"):
+        add_corpus(tmp_path, SPARSE, "corpus: Mine")
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("batch_size", "0", "a whole number of at least 1"),
+        ("batch_size", "4.0", "a whole number of at least 1"),
+        ("batch_size", "four", "a whole number of at least 1"),
+        ("number_of_epochs", "-1", "a whole number of at least 1"),
+        ("grad_accumulation_factor", "0", "a whole number of at least 1"),
+        ("seed", "-1", "a whole number from 0 to 4294967295"),
+        ("fold", "[0]", "a whole number of at least 0 or a text"),
+        ("lr", "fast", "a number of at least 0"),
+        ("lr", "True", "a number of at least 0"),
+        ("weight_decay", ".nan", "a number of at least 0"),
+        ("max_duration_s", "0", "a number above 0"),
+        ("clean_probability", "-0.1", "a number from 0 to 1"),
+        ("expert_dropout", "1.5", "a number from 0 to 1"),
+        ("label_smoothing", "2", "a number from 0 to 1"),
+        ("snr_low_db", "-1000", "a number from -100 to 100"),
+        ("snr_high_db", ".inf", "a number from -100 to 100"),
+        ("test_snrs_db", "5", "a list, each a number from -100 to 100"),
+        ("test_snrs_db", "[0, 101]", "a number from -100 to 100"),
+        ("test_snrs_db", "[0, loud]", "a number from -100 to 100"),
+        ("valid_snrs_db", "[5, 0, 5.0]", "5.0 is there twice"),
+        ("use_tensorboard", "yes", "True or False"),
+        ("skip_prep", "1", "True or False"),
+        ("system", "7", "a text"),
+        ("data_folder", "null", "a text"),
+        ("pooling_kind", "atentive", "Did you mean attentive?"),
+        ("router_learning", "straight", "Did you mean straight_through?"),
+        ("task_balancing_kind", "pc_grad", "Did you mean pcgrad?"),
+        ("freeze_encoder", "some", "one of all, convolutions, none"),
+        ("normalization_mode", "batch", "one of none, utterance, corpus"),
+        ("enhancement_metrics", "[pesq]", "Did you mean pesq_wb?"),
+        ("emotions", "[]", "a list with at least 1"),
+        ("emotions", "[sad, sad]", "'sad' is there twice"),
+        ("emotions", "sad", "a list with at least 1"),
+        ("label_mapping", "calm", "a mapping"),
+        ("loss_weights", "1", "a mapping"),
+        ("n_fft", "1", "a whole number of at least 2"),
+    ],
+)
+def test_values_that_are_no_such_thing(variant, key, value, wanted):
+    (text,) = complaints(variant, **{key: value})
+    assert text.startswith(f"{key} ") and wanted in text
+
+
+def test_a_mapping_for_a_number(variant):
+    (text,) = complaints(variant, seed="{a: 1}")
+    assert text == "seed is {'a': 1}: it takes no mapping."
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"top_k": 4}, "top_k is 4, but there are only 3 experts"),
+        ({"snr_low_db": 9, "snr_high_db": 8}, "snr_low_db 9 is above"),
+        ({"hop_length": 500}, "hop_length 500 is above n_fft 400"),
+        ({"label_mapping": "{calm: joy}"}, "label_mapping leads to joy"),
+        ({"normalization_mode": "corpus"}, "which needs both"),
+        ({"normalization_mean": 0.1}, "the mode is none, they are 0.1"),
+        ({"sample_rate_hz": 8000}, "has pesq_wb, which are defined at 16000"),
+        ({"number_of_frozen_epochs": 50}, "number_of_frozen_epochs 50 is"),
+        ({"encoder_config": "{model_type: vawlm}"}, "Did you mean wavlm?"),
+        ({"valid_snrs_db": "[]"}, "valid_snrs_db is empty"),
+        ({"score_weights": "{emotion: -1}"}, "has the emotion -1"),
+    ],
+)
+def test_combinations_that_cannot_be(variant, options, message):
+    (text,) = complaints(variant, **options)
+    assert message in text
+
+
+def test_an_encoder_that_is_not_described():
+    (text,) = complaints(SPARSE, encoder_source="null", data_folder="x")
+    assert "name a speech encoder" in text
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("integrator", "integrator.tasks has 'emotions': it must be one of"),
+        ("task_balancing", "task_balancing.tasks has 'emotions'"),
+    ],
+)
+def test_unknown_tasks(variant, place, message):
+    (text,) = complaints(variant, **{place: "{tasks: [enhance, emotions]}"})
+    assert message in text and "Did you mean emotion?" in text
+
+
+def test_no_test_snr_means_clean_speech_alone(variant):
+    check_hyperparameters(variant, "test_snrs_db: []")
+
+
+def test_all_problems_are_listed_at_once(variant):
+    found = complaints(variant, batch_size=0, top_k=9, lr="fast")
+    assert len(found) == 3
+
+
+def test_options_of_speechbrain_are_checked_too(variant):
+    _, options, _ = RunOptions.from_command_line_args(
+        ["x.yaml", "--grad_accumulation_factor=0"]
+    )
+    with pytest.raises(ValueError, match="grad_accumulation_factor is 0"):
+        check_hyperparameters(variant, "", options)
+
+
+# Files and command lines
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: 1\nseed: 2", "duplicate key.*each key once"),
+        ("emotions: [sad", "cannot be read as YAML"),
+        ("fast", "'fast' is no option"),
+        ("- fast", "is no option"),
+    ],
+)
+def test_command_lines_that_are_none(text, message):
+    with pytest.raises(ValueError, match=message):
+        read_overrides(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["a: [1", "- a\n- b", "just words", "a: 1\na: 2", ""]
+)
+def test_files_that_are_no_hyperparameters(tmp_path, text):
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="broken.yaml"):
+        check_hyperparameters(path)
+
+
+def test_a_file_of_other_bytes_and_one_that_is_not_there(tmp_path):
+    path = tmp_path / "latin.yaml"
+    path.write_bytes("größe: 1".encode("latin-1"))
+    with pytest.raises(ValueError, match="latin.yaml cannot be read"):
+        check_hyperparameters(path)
+    with pytest.raises(FileNotFoundError, match="sparse_merit.yaml"):
+        check_hyperparameters(tmp_path / "none.yaml")
+
+
+def test_suggestions_are_only_for_similar_names():
+    assert suggestion("tok_k", ["top_k", "seed"]) == " Did you mean top_k?"
+    assert suggestion("xyz", ["top_k", "seed"]) == ""
