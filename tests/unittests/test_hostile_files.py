@@ -10,8 +10,8 @@ import os
 import pickle
 import shutil
 import struct
-import sys
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ import torch
 from hostile import Trap, grown_mb
 from made_corpora import NOISE, make_noise, preparation, run
 from toy_model import EMOTIONS, write_experiment
+from transformers import WavLMConfig, WavLMModel
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.checkpoints import (
@@ -365,8 +366,6 @@ def test_tensors_larger_than_their_file_are_refused(tmp_path, kind):
 
 
 def test_a_compressed_checkpoint_is_refused(tmp_path):
-    from zipfile import ZIP_DEFLATED, ZipFile
-
     torch.save({"model": {"a": torch.zeros(2)}}, tmp_path / "x.pt")
     with (
         ZipFile(tmp_path / "x.pt") as given,
@@ -396,8 +395,6 @@ def test_a_compressed_checkpoint_is_refused(tmp_path):
     ],
 )
 def test_a_published_configuration_is_bounded(key, value):
-    from transformers import WavLMConfig
-
     config = WavLMConfig(feat_extract_norm="layer", do_stable_layer_norm=True)
     official = to_official_config(config)
     assert from_official_config(official).hidden_size == 768
@@ -416,8 +413,6 @@ def test_a_published_configuration_is_bounded(key, value):
 @pytest.fixture
 def encoder(tmp_path, monkeypatch):
     """A folder with a toy encoder as Hugging Face has it."""
-    from transformers import WavLMConfig, WavLMModel
-
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     config = WavLMConfig(
         hidden_size=16,
@@ -454,7 +449,7 @@ def test_an_encoder_as_pickle_runs_nothing(encoder, sprung, zipped):
     assert not sprung.exists()
 
 
-def test_an_encoder_brings_no_code(encoder, sprung, monkeypatch):
+def test_an_encoder_brings_no_code(encoder, sprung):
     (encoder / "code.py").write_text(f"open({str(sprung)!r}, 'w')\n")
     path = encoder / "config.json"
     config = json.loads(path.read_text())
@@ -468,7 +463,7 @@ def test_an_encoder_brings_no_code(encoder, sprung, monkeypatch):
         path.write_text(json.dumps({**config, key: "who/kernel"}))
         with pytest.raises(OSError, match=f"{key} 'who/kernel'"):
             load_encoder(encoder)
-    assert not sprung.exists() and "code" not in sys.modules.keys() - {"code"}
+    assert not sprung.exists()
 
 
 # -------------------------------------------------------------------- corpora
