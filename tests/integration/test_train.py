@@ -111,3 +111,23 @@ def test_manifests_are_complete(finished):
     folder, _ = finished
     plan = read_manifest(folder / "manifests" / "mixtures_test.json")
     assert len(plan) == 3 * 8
+
+
+@pytest.mark.parametrize(
+    "num_workers",
+    [2, pytest.param(1, marks=pytest.mark.long)],
+)
+def test_loader_processes_change_nothing(finished, tmp_path, data, num_workers):
+    """The same seed gives the same end, to the last bit."""
+    result = run(tmp_path, data, num_workers=num_workers)
+    assert result.returncode == 0, result.stdout[-3000:]
+    for name in ("results.json", "manifests/mixtures_test.json"):
+        expected = (finished[0] / name).read_text()
+        assert (tmp_path / name).read_text() == expected
+    expected, found = (
+        torch.load(folder / "pretrained" / "model.ckpt")
+        for folder in (finished[0], tmp_path)
+    )
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), name
