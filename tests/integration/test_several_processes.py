@@ -18,6 +18,8 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
 # Each process has half of the batch of one.
 TWO = {"launcher": TORCHRUN, "distributed_backend": "gloo", "batch_size": 4}
 WITHOUT_DROPOUT = {"emotion_dropout": 0.0, "expert_dropout": 0.0}
+# Of the training log, with or without an exponent.
+NUMBER = re.compile(r": (-?\d+\.\d+(?:e[-+]\d+)?)")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ def test_two_processes_train_as_one(tmp_path, data):
             two[name], value, rtol=0, atol=1e-5, msg=name
         )
     logs = [
-        [float(text) for text in re.findall(r": ([-\d.e]+)", log.read_text())]
+        [float(text) for text in re.findall(NUMBER, log.read_text())]
         for log in (tmp_path / n / "train_log.txt" for n in ("one", "two"))
     ]
     assert logs[1] == pytest.approx(logs[0], rel=1e-2)
