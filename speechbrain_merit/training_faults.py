@@ -6,15 +6,23 @@ Authors
 
 import contextlib
 import errno
+import multiprocessing.connection
 import shutil
+import time
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+from torch.utils.data import dataloader
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # How PyTorch's messages about a loader's process that has ended begin.
 _LOST_LOADER = "DataLoader worker (pid"
+# What is seen first where the process ends between sending an item and handing
+# over its memory, and how long the system may take to tell that it has ended.
+_BROKEN_CONNECTION = (ConnectionError, EOFError)
+_NOTICE_S = 1.0
 
 
 @contextlib.contextmanager
@@ -92,23 +100,50 @@ def explained_faults(folder: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in _FULL_DISK:
-            raise
-        free_bytes = shutil.disk_usage(folder).free
-        raise OSError(
-            f"{error.filename or 'A file'} could not be written; "
-            f"{free_bytes / 1e6:.0f} MB are free for {folder}: {error}. Make "
-            "room on that disk, and the same command continues."
-        ) from error
-    except RuntimeError as error:
-        if not str(error).startswith(_LOST_LOADER):
-            raise
-        raise RuntimeError(
-            "A process that loads data was ended from outside, most often by "
-            "the system for lack of memory. The same command continues from "
-            "the last checkpoint; for less memory, lower num_workers of "
-            "train_dataloader_opts, valid_dataloader_opts and "
-            "test_dataloader_opts, or cache_size of noises; where /dev/shm is "
-            f"full, also batch_size. {error}"
-        ) from error
+    except Exception as error:
+        cause = _seen_cause(error)
+        if str(cause).startswith(_LOST_LOADER) or _is_broken_loader(cause):
+            raise RuntimeError(_lost_loader(cause)) from cause
+        if isinstance(error, OSError) and error.errno in _FULL_DISK:
+            raise OSError(_full_disk(error, folder)) from error
+        raise
+
+
+def _is_broken_loader(error):
+    """Whether a connection to a process that loads data was lost."""
+    if not isinstance(error, _BROKEN_CONNECTION):
+        return False
+    frames = traceback.extract_tb(error.__traceback__)
+    files = {frame.filename for frame in frames}
+    return {dataloader.__file__, multiprocessing.connection.__file__} <= files
+
+
+def _seen_cause(error):
+    """The signal of the process's end, where it follows its connection's."""
+    try:
+        if _is_broken_loader(error):
+            time.sleep(_NOTICE_S)
+    except RuntimeError as cause:  # raised by PyTorch's handler of the signal
+        return cause
+    return error
+
+
+def _lost_loader(error):
+    cause = str(error) or type(error).__name__
+    return (
+        "A process that loads data was ended from outside, most often by "
+        "the system for lack of memory. The same command continues from "
+        "the last checkpoint; for less memory, lower num_workers of "
+        "train_dataloader_opts, valid_dataloader_opts and "
+        "test_dataloader_opts, or cache_size of noises; where /dev/shm is "
+        f"full, also batch_size. {cause}"
+    )
+
+
+def _full_disk(error, folder):
+    free_bytes = shutil.disk_usage(folder).free
+    return (
+        f"{error.filename or 'A file'} could not be written; "
+        f"{free_bytes / 1e6:.0f} MB are free for {folder}: {error}. Make "
+        "room on that disk, and the same command continues."
+    )

@@ -1,6 +1,7 @@
 """What is said when the machine fails, and who may use a folder."""
 
 import errno
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -75,8 +76,49 @@ def test_all_other_errors_stay_what_they_are(tmp_path, error):
     assert caught.value is error
 
 
+def read_from_nobody():
+    """What a process that loads data leaves when it is killed in a hand-over."""
+    kept, lost = multiprocessing.Pipe()
+    lost.close()
+    kept.recv()
+
+
+def refuse():
+    raise ConnectionResetError(errno.ECONNRESET, "of a server for audio")
+
+
+class Calls(torch.utils.data.Dataset):
+    """One item, which is what a function returns."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.function()
+
+
+def test_a_connection_lost_to_a_loader_is_its_end(tmp_path):
+    loader = torch.utils.data.DataLoader(Calls(read_from_nobody))
+    with pytest.raises(RuntimeError, match="ended from outside.*EOFError"):
+        with explained_faults(tmp_path):
+            list(loader)
+
+
+def test_a_connection_of_the_data_is_not_a_loader(tmp_path):
+    loader = torch.utils.data.DataLoader(Calls(refuse))
+    with pytest.raises(ConnectionResetError, match="server for audio"):
+        with explained_faults(tmp_path):
+            list(loader)
+
+
 class Slow(torch.utils.data.Dataset):
-    """Ends the process that loads its last item."""
+    """Ends the process that loads its last item.
+
+    A race: before the signal, the connection may be seen to be lost.
+    """
 
     def __len__(self):
         return 4
@@ -87,7 +129,8 @@ class Slow(torch.utils.data.Dataset):
         return index
 
 
-def test_the_message_of_a_lost_loader_is_known(tmp_path):
+@pytest.mark.parametrize("repetition", range(4))
+def test_the_message_of_a_lost_loader_is_known(tmp_path, repetition):
     loader = torch.utils.data.DataLoader(Slow(), num_workers=1)
     with pytest.raises(RuntimeError, match="ended from outside.*num_workers"):
         with explained_faults(tmp_path):
