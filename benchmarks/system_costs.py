@@ -21,7 +21,7 @@ from hyperpyyaml import load_hyperpyyaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from speechbrain_merit.corpora import add_corpus
-from speechbrain_merit.lobes import JointModel
+from speechbrain_merit.lobes import EnhanceThenClassify, JointModel
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 from speechbrain_merit.losses import emotion_loss
 
@@ -35,6 +35,7 @@ SYSTEMS = (
     "task_specific_mtl",
     "ser_only",
     "se_only",
+    "se_then_ser",
 )
 PAPER = """
 encoder_source: null
@@ -49,8 +50,16 @@ encoder_config:
 """
 
 
-def load_model(system: str, corpus: str, encoder_source: str | None):
+def load_model(
+    system: str, corpus: str, encoder_source: str | None
+) -> JointModel | EnhanceThenClassify:
     """Builds the model of a YAML file, with a corpus's sizes or the paper's."""
+    if system == "se_then_ser":  # as in its file, with an untrained enhancer
+        parts = (
+            load_model(part, corpus, encoder_source)
+            for part in ("se_only", "ser_only")
+        )
+        return EnhanceThenClassify(*parts)
     variant = ROOT / "hparams" / f"{system}.yaml"
     overrides = "data_folder: none\n"
     if corpus == "none":
@@ -64,7 +73,7 @@ def load_model(system: str, corpus: str, encoder_source: str | None):
 
 
 def training_step(
-    model: JointModel,
+    model: JointModel | EnhanceThenClassify,
     optimizer: torch.optim.Optimizer,
     noisy: torch.Tensor,
     clean: torch.Tensor,
@@ -83,7 +92,9 @@ def training_step(
     optimizer.step()
 
 
-def macs_per_second(model: JointModel, device: str) -> float:
+def macs_per_second(
+    model: JointModel | EnhanceThenClassify, device: str
+) -> float:
     """Counts the multiply-accumulates of the forward pass per audio second.
 
     Matrix products, convolutions and attention count; the LSTM, which torch's
@@ -98,8 +109,8 @@ def macs_per_second(model: JointModel, device: str) -> float:
     if output.spectrum is not None:
         lstm_weights = sum(
             p.numel()
-            for name, p in model.enhancement_head.blstm.named_parameters()
-            if "weight" in name
+            for name, p in model.named_parameters()
+            if ".blstm." in name and "weight" in name
         )
         macs += lstm_weights * int(output.spectrum.counts[0])
     return macs / duration_s
