@@ -109,7 +109,7 @@ def explained_faults(folder: str | Path) -> Iterator[None]:
         raise
 
 
-def _is_broken_loader(error):
+def _is_broken_loader(error: Exception) -> bool:
     """Whether a connection to a process that loads data was lost."""
     if not isinstance(error, _BROKEN_CONNECTION):
         return False
@@ -118,7 +118,7 @@ def _is_broken_loader(error):
     return {dataloader.__file__, multiprocessing.connection.__file__} <= files
 
 
-def _seen_cause(error):
+def _seen_cause(error: Exception) -> Exception:
     """The signal of the process's end, where it follows its connection's."""
     try:
         if _is_broken_loader(error):
@@ -128,7 +128,7 @@ def _seen_cause(error):
     return error
 
 
-def _lost_loader(error):
+def _lost_loader(error: Exception) -> str:
     cause = str(error) or type(error).__name__
     return (
         "A process that loads data was ended from outside, most often by "
@@ -140,7 +140,7 @@ def _lost_loader(error):
     )
 
 
-def _full_disk(error, folder):
+def _full_disk(error: OSError, folder: str | Path) -> str:
     free_bytes = shutil.disk_usage(folder).free
     return (
         f"{error.filename or 'A file'} could not be written; "
