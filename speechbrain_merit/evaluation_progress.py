@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch.utils.data import BatchSampler, Sampler, SequentialSampler
+from torch.utils.data import Sampler
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_merit.checksums import sync_to_disk
+from speechbrain_merit.distributed import take_batches
 
 logger = get_logger(__name__)
 
@@ -245,16 +246,8 @@ def remaining_options(
     >>> list(options["batch_sampler"])
     [[0, 1], [2]]
     """
-    options = dict(options)
-    batches = options.pop("batch_sampler", None)
-    if batches is None:
-        batches = BatchSampler(
-            options.pop("sampler", SequentialSampler(dataset)),
-            options.pop("batch_size", 1),
-            options.pop("drop_last", False),
-        )
-    options["batch_sampler"] = RemainingBatches(batches, progress)
-    return options
+    batches, others = take_batches(dataset, options)
+    return {**others, "batch_sampler": RemainingBatches(batches, progress)}
 
 
 def identify(

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from speechbrain_merit.lobes import Routing
+from speechbrain_merit.routing_stats import add_counts
 
 
 class GroupedRoutingStats:
@@ -69,7 +70,7 @@ class GroupedRoutingStats:
             for group in set(named):
                 rows = [i for i, name in enumerate(groups) if name == group]
                 part = Routing(report.probabilities[rows], report.experts[rows])
-                counts[group] = counts.get(group, 0) + part.counts().cpu()
+                add_counts(counts, {group: part.counts().cpu()})
 
     def merge(
         self, others: Sequence["GroupedRoutingStats"], order: Sequence[str]
@@ -86,9 +87,7 @@ class GroupedRoutingStats:
         for other in others:
             self._order += [g for g in other._order if g not in self._order]
             for task, found in other._counts.items():
-                counts = self._counts.setdefault(task, {})
-                for group, number in found.items():
-                    counts[group] = counts.get(group, 0) + number
+                add_counts(self._counts.setdefault(task, {}), found)
 
     def state_dict(self) -> dict[str, Any]:
         """Gives all that was appended, as plain values.

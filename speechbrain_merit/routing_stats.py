@@ -5,7 +5,9 @@ Authors
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
 
 import torch
 
@@ -50,13 +52,11 @@ class RoutingStats:
             One report per task; none for systems without gates.
         """
         for task, report in routing.items():
-            counts = report.counts().cpu()
-            self._counts[task] = self._counts.get(task, 0) + counts
+            add_counts(self._counts, {task: report.counts().cpu()})
             true = report.experts[..., 0] >= 0
             entropy = torch.special.entr(report.probabilities).sum(dim=-1)
-            total = float(entropy[true].sum())
-            self._entropies[task] = self._entropies.get(task, 0.0) + total
-            self._frames[task] = self._frames.get(task, 0) + int(true.sum())
+            add_counts(self._entropies, {task: float(entropy[true].sum())})
+            add_counts(self._frames, {task: int(true.sum())})
         for one, other in itertools.combinations(routing, 2):
             best = routing[one].experts[..., 0], routing[other].experts[..., 0]
             if best[0].shape == best[1].shape:
@@ -75,11 +75,8 @@ class RoutingStats:
             Of no use here: sums have no order.
         """
         for other in others:
-            _add(self._counts, other._counts)
-            _add(self._entropies, other._entropies)
-            _add(self._frames, other._frames)
-            _add(self._same, other._same)
-            _add(self._compared, other._compared)
+            for name, sums in vars(self).items():
+                add_counts(sums, vars(other)[name])
 
     def state_dict(self) -> dict[str, dict]:
         """Gives all that was appended, as plain values.
@@ -105,9 +102,9 @@ class RoutingStats:
         self, pair: str, one: torch.Tensor, other: torch.Tensor
     ) -> None:
         true = (one >= 0) & (other >= 0)
-        same = int((true & (one == other)).sum())
-        self._same[pair] = self._same.get(pair, 0) + same
-        self._compared[pair] = self._compared.get(pair, 0) + int(true.sum())
+        same = true & (one == other)
+        add_counts(self._same, {pair: int(same.sum())})
+        add_counts(self._compared, {pair: int(true.sum())})
 
     def shares(self) -> dict[str, list[float]]:
         """Gives the share of the choices that fell on every expert.
@@ -156,7 +153,7 @@ class RoutingStats:
         for task, shares in self.shares().items():
             for number, share in enumerate(shares):
                 summary[f"{task}_expert_{number}"] = share
-            most = torch.log(torch.tensor(float(len(shares)))).item() or 1.0
+            most = math.log(len(shares)) or 1.0
             mean = self._entropies[task] / self._frames[task]
             summary[f"{task}_gate_entropy"] = mean / most
         for pair, share in self.agreements().items():
@@ -164,6 +161,24 @@ class RoutingStats:
         return summary
 
 
-def _add(sums: dict, others: Mapping) -> None:
+def add_counts(
+    sums: MutableMapping[str, Any], others: Mapping[str, Any]
+) -> None:
+    """Adds to sums, which start from zero.
+
+    Arguments
+    ---------
+    sums : MutableMapping
+        Numbers or tensors by key; changed in place, its tensors are not.
+    others : Mapping
+        What to add to them.
+
+    Example
+    -------
+    >>> sums = {"a": 1}
+    >>> add_counts(sums, {"a": 2, "b": 3})
+    >>> sums
+    {'a': 3, 'b': 3}
+    """
     for key, value in others.items():
         sums[key] = sums.get(key, 0) + value

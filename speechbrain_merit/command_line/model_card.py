@@ -7,7 +7,7 @@ Authors
 from collections.abc import Mapping
 from typing import Any
 
-from speechbrain_merit.metrics.results import markdown_table
+from speechbrain_merit.metrics.results_table import markdown_table
 
 _CARD = """\
 ---

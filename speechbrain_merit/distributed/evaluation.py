@@ -157,17 +157,46 @@ def share_data(
         if options.pop("shuffle", False) and "batch_sampler" not in options:
             options["sampler"] = ReproducibleRandomSampler(dataset, seed=seed)
         return options
-    batches = options.pop("batch_sampler", None)
+    batches, others = take_batches(dataset, options)
+    share = ProcessShare(batches, torch.distributed.get_rank(), num_processes())
+    return {**others, "batch_sampler": share}
+
+
+def take_batches(
+    dataset: Sequence, options: Mapping[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Parts a loader's batches from what else it is told.
+
+    Arguments
+    ---------
+    dataset : Dataset
+        What is to be loaded.
+    options : Mapping
+        Of `torch.utils.data.DataLoader`, without shuffling.
+
+    Returns
+    -------
+    tuple of Sampler and dict
+        The batches that a loader with these options gives; the options that
+        go with a `batch_sampler`.
+
+    Example
+    -------
+    >>> batches, others = take_batches(
+    ...     range(3), {"batch_size": 2, "num_workers": 1}
+    ... )
+    >>> list(batches), others
+    ([[0, 1], [2]], {'num_workers': 1})
+    """
+    others = dict(options)
+    batches = others.pop("batch_sampler", None)
     if batches is None:
         batches = BatchSampler(
-            options.pop("sampler", SequentialSampler(dataset)),
-            options.pop("batch_size", 1),
-            options.pop("drop_last", False),
+            others.pop("sampler", SequentialSampler(dataset)),
+            others.pop("batch_size", 1),
+            others.pop("drop_last", False),
         )
-    options["batch_sampler"] = ProcessShare(
-        batches, torch.distributed.get_rank(), num_processes()
-    )
-    return options
+    return batches, others
 
 
 def merge_over_processes(

@@ -9,6 +9,8 @@ from speechbrain_merit.metrics.calibration import (
     expected_calibration_error,
     fit_temperature,
 )
+from speechbrain_merit.metrics.condition_stats import ConditionStats, TestStats
+from speechbrain_merit.metrics.conditions import Condition
 from speechbrain_merit.metrics.emotion import EmotionStats
 from speechbrain_merit.metrics.enhancement import (
     EnhancementStats,
@@ -19,11 +21,5 @@ from speechbrain_merit.metrics.enhancement import (
 )
 from speechbrain_merit.metrics.merging import MergeableStats, merge_ids
 from speechbrain_merit.metrics.plots import plot_confusion, plot_reliability
-from speechbrain_merit.metrics.results import (
-    Condition,
-    ConditionStats,
-    TestStats,
-    markdown_table,
-    results_dictionary,
-    write_results,
-)
+from speechbrain_merit.metrics.results import results_dictionary, write_results
+from speechbrain_merit.metrics.results_table import markdown_table

@@ -4,22 +4,18 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from speechbrain.utils.logger import get_logger
-from speechbrain.utils.metric_stats import MetricStats
-from speechbrain_merit.metrics.merging import merge_ids
-
-logger = get_logger(__name__)
+from speechbrain_merit.metrics.json_stats import JsonStats
+from speechbrain_merit.metrics.merging import merge_rows
 
 
-class EmotionStats(MetricStats):
+class EmotionStats(JsonStats):
     """Collects predictions and compares them with the labels.
 
     Arguments
@@ -52,11 +48,20 @@ class EmotionStats(MetricStats):
 
     def clear(self) -> None:
         """Forgets every utterance."""
-        self.ids: list[str] = []
         self.summary: dict[str, Any] = {}
-        self._seen: set[str] = set()
-        self._targets: list[int] = []
-        self._posteriors: list[np.ndarray] = []
+        # Index of the true class, and probabilities, by utterance.
+        self._judged: dict[str, tuple[int, np.ndarray]] = {}
+
+    @property
+    def ids(self) -> list[str]:
+        """Identities of the labelled utterances, in the order appended.
+
+        Returns
+        -------
+        list of str
+            Each once.
+        """
+        return list(self._judged)
 
     def append(
         self,
@@ -93,12 +98,8 @@ class EmotionStats(MetricStats):
             ids, posteriors, targets.tolist(), strict=True
         ):
             self._check_utterance(name, row, target)
-            if target == -1:
-                continue
-            self._seen.add(name)
-            self.ids.append(name)
-            self._targets.append(target)
-            self._posteriors.append(row)
+            if target != -1:
+                self._judged[name] = target, row
 
     def merge(
         self, others: Sequence["EmotionStats"], order: Sequence[str]
@@ -117,18 +118,9 @@ class EmotionStats(MetricStats):
         ValueError
             If an utterance occurs twice, or is not among all.
         """
-        parts = [self, *others]
-        found = {
-            name: (target, posteriors)
-            for part in parts
-            for name, target, posteriors in zip(
-                part.ids, part._targets, part._posteriors, strict=True
-            )
-        }
-        self.ids = merge_ids([part.ids for part in parts], order)
-        self._seen = set(self.ids)
-        self._targets = [found[name][0] for name in self.ids]
-        self._posteriors = [found[name][1] for name in self.ids]
+        self._judged = merge_rows(
+            [part._judged.items() for part in (self, *others)], order
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Gives all that was appended, as plain values.
@@ -139,8 +131,8 @@ class EmotionStats(MetricStats):
             For `load_state_dict`.
         """
         return {
-            "ids": list(self.ids),
-            "targets": list(self._targets),
+            "ids": self.ids,
+            "targets": self.targets.tolist(),
             "posteriors": torch.from_numpy(self.posteriors),
         }
 
@@ -152,10 +144,8 @@ class EmotionStats(MetricStats):
         state : Mapping
             As of `state_dict`.
         """
-        self.ids = list(state["ids"])
-        self._seen = set(self.ids)
-        self._targets = list(state["targets"])
-        self._posteriors = list(state["posteriors"].numpy())
+        judged = zip(state["targets"], state["posteriors"].numpy(), strict=True)
+        self._judged = dict(zip(state["ids"], judged, strict=True))
 
     def summarize(self, field: str | None = None) -> Any:
         """Computes the scores by scikit-learn.
@@ -178,8 +168,8 @@ class EmotionStats(MetricStats):
             `num_utterances`, the number of labelled utterances.
         """
         self.summary = {"f1_macro": None, "accuracy": None, "uar": None}
-        if self.ids:
-            targets, predictions = self._targets, self._predictions
+        if self._judged:
+            targets, predictions = self.targets, self._predictions
             options = {"average": "macro", "zero_division": 0}
             self.summary = {
                 "f1_macro": float(
@@ -200,7 +190,7 @@ class EmotionStats(MetricStats):
                     )
                 ),
             }
-        self.summary["num_utterances"] = len(self.ids)
+        self.summary["num_utterances"] = len(self._judged)
         return self.summary if field is None else self.summary[field]
 
     @property
@@ -213,7 +203,7 @@ class EmotionStats(MetricStats):
             Integers, `[classes, classes]`, over all labels.
         """
         counts = np.zeros((len(self.labels), len(self.labels)), dtype=int)
-        np.add.at(counts, (self._targets, self._predictions), 1)
+        np.add.at(counts, (self.targets, self._predictions), 1)
         return counts
 
     @property
@@ -225,7 +215,8 @@ class EmotionStats(MetricStats):
         numpy.ndarray
             `[utterance, class]`.
         """
-        return np.reshape(self._posteriors, (-1, len(self.labels)))
+        rows = [posteriors for _, posteriors in self._judged.values()]
+        return np.reshape(rows, (-1, len(self.labels)))
 
     @property
     def targets(self) -> np.ndarray:
@@ -236,7 +227,8 @@ class EmotionStats(MetricStats):
         numpy.ndarray
             Integers, `[utterance]`.
         """
-        return np.array(self._targets, dtype=int)
+        targets = [target for target, _ in self._judged.values()]
+        return np.array(targets, dtype=int)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -256,33 +248,14 @@ class EmotionStats(MetricStats):
                     zip(self.labels, posteriors.tolist(), strict=True)
                 ),
             }
-            for name, target, prediction, posteriors in zip(
-                self.ids,
-                self._targets,
-                self._predictions,
-                self._posteriors,
-                strict=True,
+            for (name, (target, posteriors)), prediction in zip(
+                self._judged.items(), self._predictions, strict=True
             )
         ]
 
-    def write_stats(self, filestream: TextIO, verbose: bool = False) -> None:
-        """Writes the summary as JSON.
-
-        Arguments
-        ---------
-        filestream : file-like object
-            Where to write.
-        verbose : bool
-            Whether to log it too.
-        """
-        text = json.dumps(self.summarize(), indent=1)
-        filestream.write(text + "\n")
-        if verbose:
-            logger.info(text)
-
     @property
-    def _predictions(self) -> list[int]:
-        return [int(row.argmax()) for row in self._posteriors]
+    def _predictions(self) -> np.ndarray:
+        return self.posteriors.argmax(axis=1)
 
     def _check_utterance(self, name: str, row: np.ndarray, target: int) -> None:
         if np.isnan(row).any():
@@ -295,5 +268,5 @@ class EmotionStats(MetricStats):
                 f"Utterance {name} has the target {target}; it must be the "
                 f"index of one of {self.labels}, or -1 for no label."
             )
-        if name in self._seen:
+        if name in self._judged:
             raise ValueError(f"Utterance {name} is scored twice.")

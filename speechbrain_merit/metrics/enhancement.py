@@ -9,19 +9,16 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import json
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any
 
 import pesq
 import pystoi
 import torch
 from joblib import Parallel, delayed, parallel_config
 
-from speechbrain.utils.logger import get_logger
-from speechbrain.utils.metric_stats import MetricStats
 from speechbrain_merit.metrics.composite import (
     COMPOSITE_METRICS,
     composite_scores,
@@ -31,9 +28,8 @@ from speechbrain_merit.metrics.dnsmos import (
     dnsmos_scores,
     load_dnsmos,
 )
-from speechbrain_merit.metrics.merging import merge_ids
-
-logger = get_logger(__name__)
+from speechbrain_merit.metrics.json_stats import JsonStats
+from speechbrain_merit.metrics.merging import merge_rows
 
 # The C code behind the package pesq writes past an array, and may take the
 # process down, where the reference holds more than 50 stretches of speech. A
@@ -308,7 +304,7 @@ METRICS: dict[str, Callable[[torch.Tensor, torch.Tensor, int], float]] = {
 COMPOSITE_INPUTS = {"pesq_wb", "ssnr_db"}
 
 
-class EnhancementStats(MetricStats):
+class EnhancementStats(JsonStats):
     """Scores enhanced and unprocessed speech, utterance by utterance.
 
     Signals wait in a queue on the CPU until there are `UTTERANCES_PER_JOB`
@@ -372,11 +368,21 @@ class EnhancementStats(MetricStats):
 
     def clear(self) -> None:
         """Forgets every utterance, scored or waiting."""
-        self.ids: list[str] = []
         self.summary: dict[str, Any] = {}
-        self._seen: set[str] = set()
-        self._scores: dict[str, Any] = {}
-        self._queue: list[Any] = []
+        self._scores: dict[str, dict[str, float]] = {}
+        # Enhanced, clean and unprocessed speech by utterance.
+        self._queue: dict[str, list[torch.Tensor]] = {}
+
+    @property
+    def ids(self) -> list[str]:
+        """Identities of the utterances, in the order appended.
+
+        Returns
+        -------
+        list of str
+            Each once, whether scored or waiting.
+        """
+        return [*self._scores, *self._queue]
 
     def append(
         self,
@@ -407,25 +413,21 @@ class EnhancementStats(MetricStats):
             If the shapes do not agree, or an identity occurs twice.
         """
         _check_batch(ids, predict, target, noisy)
-        for name in ids:
-            if name in self._seen:
-                raise ValueError(f"Utterance {name} is scored twice.")
-            self._seen.add(name)
         if lengths is None:
             lengths = torch.ones(len(ids))
         num_samples = (lengths.double() * predict.shape[1]).round().int()
         for row, (name, length) in enumerate(
             zip(ids, num_samples.tolist(), strict=True)
         ):
-            cut = [
+            if name in self._scores or name in self._queue:
+                raise ValueError(f"Utterance {name} is scored twice.")
+            self._queue[name] = [
                 # A copy, since a slice would keep the whole batch alive.
                 batch[row, :length]
                 .detach()
                 .to(device="cpu", dtype=torch.float32, copy=True)
                 for batch in (predict, target, noisy)
             ]
-            self._queue.append((name, *cut))
-        self.ids.extend(ids)
         if len(self._queue) >= UTTERANCES_PER_JOB * self.n_jobs:
             self._score_queue()
 
@@ -446,11 +448,9 @@ class EnhancementStats(MetricStats):
         ValueError
             If an utterance occurs twice, or is not among all.
         """
-        parts = [self, *others]
-        scores = {n: row for part in parts for n, row in part.scores.items()}
-        self.ids = merge_ids([part.ids for part in parts], order)
-        self._seen = set(self.ids)
-        self._scores = {name: scores[name] for name in self.ids}
+        self._scores = merge_rows(
+            [part.scores.items() for part in (self, *others)], order
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         # Sent to another process, scores take less than signals.
@@ -476,8 +476,6 @@ class EnhancementStats(MetricStats):
             As of `state_dict`.
         """
         self._scores = dict(state["scores"])
-        self.ids = list(self._scores)
-        self._seen = set(self.ids)
 
     def summarize(self, field: str | None = None) -> dict[str, Any]:
         """Averages over the utterances scored both enhanced and noisy.
@@ -524,26 +522,10 @@ class EnhancementStats(MetricStats):
         self._score_queue()
         return self._scores
 
-    def write_stats(self, filestream: TextIO, verbose: bool = False) -> None:
-        """Writes the summary as JSON.
-
-        Arguments
-        ---------
-        filestream : file-like object
-            Where to write.
-        verbose : bool
-            Whether to log it too.
-        """
-        text = json.dumps(self.summarize(), indent=1)
-        filestream.write(text + "\n")
-        if verbose:
-            logger.info(text)
-
     def _score_queue(self) -> None:
-        waiting, self._queue = self._queue, []
         tasks = [
             (signals, self.metrics, self.sample_rate_hz)
-            for _, *signals in waiting
+            for signals in self._queue.values()
         ]
         if self.n_jobs == 1:
             scores = [_score_utterance(*task) for task in tasks]
@@ -554,8 +536,9 @@ class EnhancementStats(MetricStats):
                 scores = Parallel(n_jobs=self.n_jobs)(
                     delayed(_score_utterance)(*task) for task in tasks
                 )
-        names = [name for name, *_ in waiting]
-        self._scores.update(zip(names, scores, strict=True))
+        self._scores.update(zip(self._queue, scores, strict=True))
+        # Not before: where scoring fails, none of them may count as done.
+        self._queue = {}
 
 
 def _check_batch(ids: Sequence[str], *signals: torch.Tensor) -> None:

@@ -5,10 +5,12 @@ Authors
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 from speechbrain.utils.metric_stats import MetricStats
+
+Row = TypeVar("Row")
 
 
 def merge_ids(
@@ -52,6 +54,39 @@ def merge_ids(
     return merged
 
 
+def merge_rows(
+    parts: Iterable[Iterable[tuple[str, Row]]], order: Sequence[str]
+) -> dict[str, Row]:
+    """Joins what is known about utterances as `merge_ids` joins identities.
+
+    Arguments
+    ---------
+    parts : iterable
+        Identities, and what each process knows about them.
+    order : sequence of str
+        All that there are, scored or not, in the order of one process.
+
+    Returns
+    -------
+    dict
+        What is known by identity.
+
+    Raises
+    ------
+    ValueError
+        If an utterance is scored twice, or is not among all.
+
+    Example
+    -------
+    >>> merge_rows([[("b", 2.0)], [("a", 1.0)]], order=["a", "b"])
+    {'a': 1.0, 'b': 2.0}
+    """
+    pairs = [pair for part in parts for pair in part]
+    rows = dict(pairs)
+    names = merge_ids([[name for name, _ in pairs]], order)
+    return {name: rows[name] for name in names}
+
+
 class MergeableStats(MetricStats):
     """SpeechBrain's `MetricStats`, which processes can share.
 
@@ -80,14 +115,12 @@ class MergeableStats(MetricStats):
         order : sequence of str
             Identity of all utterances, in the order of one process.
         """
-        parts = [self, *others]
-        scores = {
-            name: score
-            for part in parts
-            for name, score in zip(part.ids, part.scores, strict=True)
-        }
-        self.ids: list[str] = merge_ids([part.ids for part in parts], order)
-        self.scores: list[Any] = [scores[name].cpu() for name in self.ids]
+        parts = (self, *others)
+        scores = merge_rows(
+            [zip(part.ids, part.scores, strict=True) for part in parts], order
+        )
+        self.ids: list[str] = list(scores)
+        self.scores: list[Any] = [score.cpu() for score in scores.values()]
 
     def __getstate__(self) -> dict[str, Any]:
         # Another process has no use for tensors on this one's device.

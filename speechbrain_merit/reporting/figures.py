@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from speechbrain_merit.metrics.results import NOISES
+from speechbrain_merit.metrics.conditions import NOISES
 from speechbrain_merit.routing_plots import OKABE_ITO
 
 from .runs import Run

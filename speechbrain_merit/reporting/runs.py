@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from speechbrain_merit.metrics.results import MIXTURE_COLUMNS, Condition
+from speechbrain_merit.metrics.conditions import Condition
+from speechbrain_merit.metrics.results import MIXTURE_COLUMNS
 
 RESULTS = "results.json"
 UTTERANCES = "per_utterance.csv"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from speechbrain_merit.metrics.results import NOISES, WITHOUT_SNR, Condition
+from speechbrain_merit.metrics.conditions import NOISES, WITHOUT_SNR, Condition
 
 from .resampling import (
     average_recall,

@@ -11,12 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from speechbrain_merit.metrics.results import (
-    NOISES,
-    SE_HEADINGS,
-    SER_HEADINGS,
-    WITHOUT_SNR,
-)
+from speechbrain_merit.metrics.conditions import NOISES, WITHOUT_SNR
+from speechbrain_merit.metrics.results_table import SE_HEADINGS, SER_HEADINGS
 
 from .runs import Run
 from .scores import UNPROCESSED, Estimate, Row, Scores, group_by_fold

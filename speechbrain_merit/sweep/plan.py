@@ -5,6 +5,7 @@ Authors
 """
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -213,7 +214,8 @@ def plan_runs(
     variant_folder : Path
         Where the YAML files of the variants are.
     options : sequence of str
-        Arguments of train.py for every run.
+        Arguments of train.py for every run. Of two for one key the last one
+        counts, and one of a system's own before these.
 
     Returns
     -------
@@ -223,7 +225,8 @@ def plan_runs(
     Raises
     ------
     ValueError
-        If a variant is unknown, or two systems have the same name.
+        If a variant is unknown, two systems have the same name, or an option
+        is one that the sweep itself sets.
 
     Example
     -------
@@ -282,8 +285,28 @@ def _plan_run(
     if enhancers is not None:
         needs = enhancers / name
         arguments.append(f"--{ENHANCER_KEY}={needs / 'pretrained'}")
-    arguments += [*options, *system.options]
+    given = _by_key([*options, *system.options])
+    taken = sorted(_by_key(arguments).keys() & given.keys())
+    if taken:
+        raise ValueError(
+            f"The options of {system.name} hold {taken}, which the sweep sets "
+            "for every run: give folds, seeds, corpus or --out instead."
+        )
+    arguments += itertools.chain.from_iterable(given.values())
     return PlannedRun(system, fold, seed, folder, tuple(arguments), needs)
+
+
+def _by_key(arguments: Sequence[str]) -> dict[str, list[str]]:
+    """Keeps the last option of each key: train.py refuses a key twice."""
+    found: dict[str, list[str]] = {}
+    key = ""
+    for argument in arguments:
+        if argument.startswith("--"):
+            key = argument.split("=")[0]
+            found[key] = []
+        # What does not start so is the value of the option before it.
+        found.setdefault(key, []).append(argument)
+    return found
 
 
 def _check_systems(systems: Sequence[System], variant_folder: Path) -> None:
@@ -304,8 +327,7 @@ def _needs_enhancer(
     system: System, variant_folder: Path, options: Sequence[str]
 ) -> bool:
     """Whether a variant wants an enhancer and nobody has named one."""
-    given = [*options, *system.options]
-    if any(o.split("=")[0] == f"--{ENHANCER_KEY}" for o in given):
+    if f"--{ENHANCER_KEY}" in _by_key([*options, *system.options]):
         return False
     # Composed only: nothing that the YAML names is built.
     file = variant_folder / f"{system.variant}.yaml"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from speechbrain_merit.metrics.results import MIXTURE_COLUMNS, Condition
+from speechbrain_merit.metrics.conditions import Condition
+from speechbrain_merit.metrics.results import MIXTURE_COLUMNS
 
 EMOTIONS = ("angry", "sad", "happy", "neutral")
 CONDITIONS = (

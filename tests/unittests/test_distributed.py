@@ -38,8 +38,8 @@ from speechbrain_merit.metrics import (
     Condition,
     EmotionStats,
     MergeableStats,
+    condition_stats,
     merge_ids,
-    results as results_module,
     results_dictionary,
 )
 from speechbrain_merit.routing_report import RoutingReport
@@ -209,7 +209,7 @@ def statistics_of(names):
     kept = {
         "emotion": EmotionStats(["angry", "sad"]),
         "error": MergeableStats(metric=lambda values: values),
-        "scores": results_module.TestStats(
+        "scores": condition_stats.TestStats(
             ["angry", "sad"], metrics=["si_sdr_db"]
         ),
         "routing": RoutingStats(),

@@ -347,6 +347,23 @@ def test_queue_is_bounded(monkeypatch):
     assert len(stats.scores) == len(scored) == 30
 
 
+def test_what_could_not_be_scored_still_waits(monkeypatch):
+    predict, target, noisy = batch_of_three()
+    stats = EnhancementStats(metrics=["ssnr_db"])
+    stats.append(["a", "b", "c"], predict, target, noisy)
+
+    def fail(*arguments):
+        raise ValueError("out of luck")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(enhancement, "_score_utterance", fail)
+        for _ in range(2):
+            # Else what is kept of a test would lack utterances.
+            with pytest.raises(ValueError, match="out of luck"):
+                stats.state_dict()
+    assert list(stats.state_dict()["scores"]) == stats.ids == ["a", "b", "c"]
+
+
 def test_errors_name_what_is_wrong():
     with pytest.raises(ValueError, match="loudness"):
         EnhancementStats(metrics=["stoi", "loudness"])

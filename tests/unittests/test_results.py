@@ -13,15 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_merit.metrics import results as results_module
+from speechbrain_merit.metrics import condition_stats
+from speechbrain_merit.metrics.conditions import Condition
 from speechbrain_merit.metrics.enhancement import segmental_snr_db
 from speechbrain_merit.metrics.plots import plot_confusion
-from speechbrain_merit.metrics.results import (
-    Condition,
-    markdown_table,
-    results_dictionary,
-    write_results,
-)
+from speechbrain_merit.metrics.results import results_dictionary, write_results
+from speechbrain_merit.metrics.results_table import markdown_table
 from speechbrain_merit.mixing.evaluation_plan import MIXTURE_KEYS
 
 LABELS = ["angry", "sad"]
@@ -44,7 +41,7 @@ def filled_stats(**settings):
     clean, noisy = signals(4)
     noisy[0] = clean[0]
     clean[2] = 0
-    stats = results_module.TestStats(LABELS, **settings)
+    stats = condition_stats.TestStats(LABELS, **settings)
     stats.append(
         [CLEAN, UNSEEN, SEEN, UNSEEN],
         ["a", "a", "b", "c"],
@@ -118,7 +115,7 @@ def test_utterances_go_to_their_condition():
 
 def test_lengths_are_routed_with_their_utterances():
     clean, noisy = signals(2)
-    stats = results_module.TestStats(LABELS, metrics=["ssnr_db"])
+    stats = condition_stats.TestStats(LABELS, metrics=["ssnr_db"])
     stats.append(
         [SEEN, CLEAN],
         ["a", "b"],
@@ -133,7 +130,7 @@ def test_lengths_are_routed_with_their_utterances():
 
 
 def test_stats_need_all_of_a_task():
-    stats = results_module.TestStats(LABELS)
+    stats = condition_stats.TestStats(LABELS)
     batch = torch.zeros(1, 8000)
     with pytest.raises(ValueError, match="noisy"):
         stats.append([CLEAN], ["a"], enhanced=batch, clean=batch)
@@ -142,7 +139,7 @@ def test_stats_need_all_of_a_task():
     with pytest.raises(ValueError, match="'ids': 2"):
         stats.append([CLEAN], ["a", "b"])
     with pytest.raises(ValueError, match="loudness"):
-        results_module.TestStats(LABELS, metrics=["loudness"])
+        condition_stats.TestStats(LABELS, metrics=["loudness"])
 
 
 # results_dictionary
@@ -186,9 +183,9 @@ def test_schema():
 
 def test_absent_tasks_are_none():
     clean, noisy = signals(1)
-    recognition = results_module.TestStats(LABELS)
+    recognition = condition_stats.TestStats(LABELS)
     recognition.append([CLEAN], ["a"], torch.zeros(1, 2), torch.tensor([0]))
-    enhancement = results_module.TestStats(LABELS, metrics=["stoi"])
+    enhancement = condition_stats.TestStats(LABELS, metrics=["stoi"])
     enhancement.append([SEEN], ["a"], enhanced=noisy, clean=clean, noisy=noisy)
     results = results_dictionary("s", "c", 0, 0, recognition, None)
     (entry,) = results["conditions"]

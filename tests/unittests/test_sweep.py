@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+import speechbrain
 from speechbrain_merit.command_line import main
+from speechbrain_merit.configuration import read_overrides
 from speechbrain_merit.sweep import (
     Progress,
     Scheduler,
@@ -26,7 +28,9 @@ STUB = """\
 import json, sys, time
 from pathlib import Path
 
-options = dict(a[2:].split("=", 1) for a in sys.argv[2:] if "=" in a)
+given = [a[2:].split("=", 1) for a in sys.argv[2:] if "=" in a]
+options = dict(given)
+assert len(options) == len(given), "train.py takes every key once"
 folder = Path(options["output_folder"])
 system = options.get("system", Path(sys.argv[1]).stem)
 place = f"{system} {options['fold']} {options.get('device')}"
@@ -144,6 +148,27 @@ def test_a_variant_with_what_differs_has_a_name_of_its_own(script):
         "--top_k=2",
         '--emotions=["sad"]',
     )
+
+
+def test_train_py_gets_every_key_once(script):
+    entry = {"low": {"variant": "sparse_merit", "lr": 3}}
+    options = ["--lr=1", "--top_k=1", "--top_k", "2", "--debug", "--lr=2"]
+    for run, lr in zip(
+        plan(script, ["sparse_merit", entry], options=options),
+        (2, 3),
+        strict=True,
+    ):
+        _, run_options, overrides = speechbrain.parse_arguments(run.arguments)
+        # Refuses a key that is there twice.
+        given = read_overrides(overrides)
+        assert (given["lr"], given["top_k"]) == (lr, 2)
+        assert given["fold"] == 0 and run_options["debug"]
+
+
+@pytest.mark.parametrize("option", ["--fold=1", "--seed", "--output_folder=x"])
+def test_what_a_sweep_sets_is_no_option(script, option):
+    with pytest.raises(ValueError, match=f"ser_only.*{option.split('=')[0]}"):
+        plan(script, ["ser_only"], options=[option])
 
 
 @pytest.mark.parametrize(
