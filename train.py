@@ -19,7 +19,6 @@ Authors
 """
 
 import itertools
-import math
 import sys
 from pathlib import Path
 
@@ -27,12 +26,16 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain as sb
-from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.nnet.losses import l1_loss
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.train_logger import TensorboardLogger
+from speechbrain_merit.batching import count_optimizer_steps, spread_batches
+from speechbrain_merit.borrowed_model import (
+    borrow_model,
+    without_encoder_source,
+)
 from speechbrain_merit.configuration import check_hyperparameters
 from speechbrain_merit.corpora import add_corpus
 from speechbrain_merit.distributed import (
@@ -41,17 +44,13 @@ from speechbrain_merit.distributed import (
     num_processes,
     seed_apart,
     set_timeout,
-    share_data,
     whole_batch_losses,
 )
 from speechbrain_merit.dynamic_batching import use_batch_sampler
-from speechbrain_merit.evaluation_progress import (
-    EvaluationProgress,
-    identify,
-    remaining_options,
-)
+from speechbrain_merit.evaluation_progress import identify
 from speechbrain_merit.folder_claim import claim_folder
 from speechbrain_merit.label_file import write_labels_once
+from speechbrain_merit.label_mapping import map_label
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 from speechbrain_merit.losses import (
     NO_LABEL,
@@ -75,18 +74,14 @@ from speechbrain_merit.metrics import (
     write_results,
 )
 from speechbrain_merit.mixing import EvaluationMixer, plan_mixtures
-from speechbrain_merit.nonfinite import NonfiniteSteps, drop_nonfinite_gradients
 from speechbrain_merit.pretrained_folder import (
     find_pretrained_folder,
-    load_emotions,
-    load_model,
     write_pretrained_folder,
 )
 from speechbrain_merit.routing_report import RoutingReport
 from speechbrain_merit.routing_stats import RoutingStats
-from speechbrain_merit.training_faults import (
-    explained_faults,
-    naming_utterances,
+from speechbrain_merit.task_balancing.task_gradient_brain import (
+    TaskGradientBrain,
 )
 from speechbrain_merit.training_statistics import TrainingStatistics
 
@@ -96,7 +91,7 @@ logger = get_logger(__name__)
 SCORE = "score"
 
 
-class DualTaskBrain(sb.Brain):
+class DualTaskBrain(TaskGradientBrain):
     """Trains both tasks, selects on both, and tests every condition.
 
     `test_plan` gives the fields of every test mixture and `conditions` the
@@ -232,8 +227,7 @@ class DualTaskBrain(sb.Brain):
             self.routing_report = RoutingReport(
                 self.conditions.values(), self.hparams.emotions
             )
-            self.test_progress.restore(self.test_statistics)
-            self.test_is_open = True
+            self.resume_test_statistics()
 
     @property
     def test_statistics(self):
@@ -252,7 +246,7 @@ class DualTaskBrain(sb.Brain):
         if stage == sb.Stage.TRAIN:
             self.train_summary = {
                 "loss": stage_loss,
-                **_means(self.train_losses),
+                **self.train_statistics.mean_losses(),
                 **self.routing_stats.summarize(),
             }
         elif stage == sb.Stage.VALID:
@@ -353,36 +347,6 @@ class DualTaskBrain(sb.Brain):
         """Whether another training's model is tested as it is."""
         return self.test_only and self.hparams.pretrained_folder is not None
 
-    @property
-    def balancing(self):
-        """The balancing of the tasks' losses, whatever wraps it."""
-        balancing = self.modules.task_balancing
-        return getattr(balancing, "module", balancing)
-
-    def make_dataloader(self, dataset, stage, *args, **loader_kwargs):
-        """Gives every process its share of the data."""
-        loader_kwargs = share_data(
-            dataset,
-            stage == sb.Stage.TRAIN,
-            self.hparams.seed,
-            loader_kwargs,
-        )
-        if stage == sb.Stage.TEST:
-            loader_kwargs = self.leave_out_tested(dataset, loader_kwargs)
-        return super().make_dataloader(dataset, stage, *args, **loader_kwargs)
-
-    def leave_out_tested(self, dataset, loader_kwargs):
-        """Leaves out what a test had done when it was interrupted."""
-        rank = torch.distributed.get_rank() if num_processes() > 1 else 0
-        self.test_progress = EvaluationProgress(
-            self.result_folder / f"test_progress_{rank}.ckpt",
-            self.ckpt_interval_minutes,
-            self.ckpt_interval_steps,
-        )
-        options = remaining_options(dataset, loader_kwargs, self.test_progress)
-        self.test_batches = options["batch_sampler"].batches
-        return options
-
     def freeze_encoder(self, freeze):
         """Sets what trains, and what gradients the processes exchange."""
         before = [p.requires_grad for p in self.model.parameters()]
@@ -392,71 +356,6 @@ class DualTaskBrain(sb.Brain):
             for name, module in self.modules.items():
                 self.modules[name] = getattr(module, "module", module)
             self._wrap_distributed()
-
-    def fit(self, *args, **kwargs):
-        """Trains; says what to do where the machine fails."""
-        with explained_faults(self.hparams.output_folder):
-            super().fit(*args, **kwargs)
-
-    def evaluate(self, *args, **kwargs):
-        """Tests; says what to do where the machine fails."""
-        self.test_is_open = False
-        with explained_faults(self.hparams.output_folder):
-            try:
-                return super().evaluate(*args, **kwargs)
-            except ValueError:
-                # A file, most often: what was scored is kept.
-                if self.test_is_open:
-                    self.test_progress.write(self.test_statistics)
-                raise
-
-    def naming_utterances(self, batch):
-        """Names a batch in errors about too little memory."""
-        num_samples = batch.noisy.lengths * batch.noisy.data.shape[1]
-        durations_s = num_samples / self.hparams.sample_rate_hz
-        return naming_utterances(batch.id, durations_s.tolist())
-
-    def evaluate_batch(self, batch, stage):
-        """Scores a batch; keeps what a test has found so far."""
-        # Until it is counted, half of a batch may be among what was scored.
-        self.test_is_open = False
-        with self.naming_utterances(batch):
-            loss = super().evaluate_batch(batch, stage)
-        if stage == sb.Stage.TEST:
-            self.test_progress.count_batch(self.test_statistics)
-            self.test_is_open = True
-        return loss
-
-    def fit_batch(self, batch):
-        """Trains on a batch; differentiates task by task where asked to."""
-        with self.naming_utterances(batch):
-            if self.balancing.needs_task_gradients:
-                return self.fit_batch_by_task(batch)
-            return super().fit_batch(batch)
-
-    def fit_batch_by_task(self, batch):
-        """Trains on a batch, with gradients of each task's loss."""
-        should_step = self.step % self.grad_accumulation_factor == 0
-        self.on_fit_batch_start(batch, should_step)
-        # The balancing averages over the processes itself.
-        with self.no_sync():
-            with self.training_ctx:
-                outputs = self.compute_forward(batch, sb.Stage.TRAIN)
-                loss = self.compute_objectives(outputs, batch, sb.Stage.TRAIN)
-            self.check_loss_isfinite(loss)
-            self.balancing.backward(
-                self.losses,
-                self.model.shared_parameters(),
-                self.modules.parameters(),
-                lambda term: self.scaler.scale(
-                    term / self.grad_accumulation_factor
-                ),
-            )
-        if should_step:
-            self.balancing.apply_gradients()
-            self.optimizers_step()
-        self.on_fit_batch_end(batch, outputs, loss, should_step)
-        return loss.detach().cpu()
 
     def on_fit_start(self):
         """Says where training continues, after upstream has restored it."""
@@ -520,61 +419,12 @@ class DualTaskBrain(sb.Brain):
                 f"lr_schedule_{name}", self.lr_schedules[name]
             )
 
-    def on_fit_batch_start(self, batch, should_step):
-        """Remembers the utterances, for messages about them."""
-        self.nonfinite_steps.add(batch.id)
-        self.batch_is_done = False
-
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
         """Moves the learning rates on with every optimizer step."""
         if should_step:
             for name, optimizer in self.optimizers_dict.items():
                 self.lr_schedules[name](optimizer)
-            self.nonfinite_steps.start()
-        self.batch_is_done = True
-
-    def check_loss_isfinite(self, loss):
-        """Names the utterances of a loss that is not finite."""
-        if not torch.isfinite(loss):
-            self.count_nonfinite(f"The loss is {loss.item()}", of_batch=True)
-
-    def count_nonfinite(self, what, of_batch):
-        """Names utterances; stops the training where it happens often."""
-        self.nonfinite_count += 1
-        self.nonfinite_steps.report(
-            what, self.nonfinite_count, self.nonfinite_patience, of_batch
-        )
-
-    def optimizers_step(self):
-        """Takes a step, unless gradients are not finite."""
-        # With float16, the scaler leaves such steps out.
-        if not self.scaler.is_enabled():
-            dropped = drop_nonfinite_gradients(self.modules.parameters())
-            if dropped and not self.nonfinite_steps.is_reported:
-                self.count_nonfinite("Gradients are not finite", False)
-        super().optimizers_step()
-
-    def _fit_train(self, train_set, epoch, enable):
-        """Trains for an epoch; keeps what it has done if a file ends it."""
-        self.nonfinite_steps = NonfiniteSteps()
-        self.batch_is_done = False
-        try:
-            super()._fit_train(train_set, epoch, enable)
-        except ValueError:
-            whole = self.step % self.grad_accumulation_factor == 0
-            # Other processes would have to take part.
-            if self.batch_is_done and whole and num_processes() == 1:
-                self._save_intra_epoch_ckpt()
-            raise
-
-    def _should_save_intra_epoch_ckpt(self, last_ckpt_time, steps_since_ckpt):
-        """Waits for the optimizer's step: gradients are not saved."""
-        # All processes have to agree, which only steps are worth.
-        if self.step % self.grad_accumulation_factor != 0:
-            return False
-        return super()._should_save_intra_epoch_ckpt(
-            last_ckpt_time, steps_since_ckpt
-        )
+        super().on_fit_batch_end(batch, outputs, loss, should_step)
 
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Loads the mean of the best checkpoints' weights, and calibrates."""
@@ -657,14 +507,6 @@ class DualTaskBrain(sb.Brain):
             self.model.apply_temperature(self.temperature)
 
 
-def _means(entries):
-    """Averages a list of dictionaries, key by key."""
-    names = entries[0] if entries else ()
-    return {
-        name: sum(e[name] for e in entries) / len(entries) for name in names
-    }
-
-
 def noise_source(hparams, split):
     """Makes the source of one of the corpus's noise manifests."""
     manifest = manifest_paths(hparams["manifest_folder"])[f"noise_{split}"]
@@ -713,52 +555,29 @@ def prepare(hparams):
     plan_evaluation(hparams)
 
 
-def map_label(hparams, emotion):
-    """Names the model's emotion for the corpus's; None for none.
-
-    Example
-    -------
-    >>> hparams = {"emotions": ["angry"], "label_mapping": {"anger": "angry"}}
-    >>> map_label(hparams, "anger")
-    'angry'
-    """
-    mapped = hparams["label_mapping"].get(emotion, emotion)
-    if mapped is not None and mapped not in hparams["emotions"]:
-        raise ValueError(
-            f"The emotion {mapped!r} of {hparams['corpus']} is none of "
-            f"{list(hparams['emotions'])}: give label_mapping what it stands "
-            "for, or null to leave it out."
-        )
-    return mapped
+def map_emotion(hparams, label):
+    """Names the model's emotion for the corpus's; None for none."""
+    return map_label(
+        label,
+        hparams["emotions"],
+        hparams["label_mapping"],
+        hparams["corpus"],
+    )
 
 
 def use_pretrained(hparams, test_only):
     """Takes a trained model: to start from it, or to test it as it is."""
-    source = find_pretrained_folder(hparams["pretrained_folder"])
+    source = hparams["pretrained_folder"]
     if test_only and any(Path(hparams["save_folder"]).glob("CKPT*")):
         raise ValueError(
             f"{hparams['output_folder']} holds a training: leave "
             "pretrained_folder out to test that, or give the test of "
-            f"{source} another system or output_folder."
+            f"{find_pretrained_folder(source)} another system or "
+            "output_folder."
         )
-    model, emotions = load_model(source), load_emotions(source)
-    own = hparams["modules"]["model"]
-    if model.tasks != own.tasks or emotions != list(hparams["emotions"]):
-        raise ValueError(
-            f"The model of {source} has the tasks {model.tasks} and the "
-            f"emotions {emotions}: take the variant that it was trained as, "
-            "and its emotions."
-        )
-    if test_only:
-        hparams["modules"]["model"] = model
-        return
-    try:
-        own.load_state_dict(model.state_dict())
-    except RuntimeError as error:
-        raise ValueError(
-            f"The model of {source} has other parts or sizes than the one to "
-            f"be trained from it: {error}"
-        ) from error
+    hparams["modules"]["model"] = borrow_model(
+        source, hparams["modules"]["model"], hparams["emotions"], test_only
+    )
 
 
 def dataio_prep(hparams):
@@ -785,7 +604,7 @@ def dataio_prep(hparams):
     @sb.utils.data_pipeline.takes("emotion")
     @sb.utils.data_pipeline.provides("emotion_index")
     def label_pipeline(emotion):
-        emotion = map_label(hparams, emotion)
+        emotion = map_emotion(hparams, emotion)
         if emotion is None:
             return torch.tensor([NO_LABEL])
         return torch.tensor([hparams["label_encoder"].encode_label(emotion)])
@@ -840,58 +659,12 @@ def dataio_prep(hparams):
     }
 
 
-def conditions_of(plan):
-    """Gives the `Condition` of every mixture of a plan by its identity."""
-    return {
-        name: Condition(fields["condition"], fields["snr_db"])
-        for name, fields in plan.items()
-    }
-
-
-def spread_batches(dataset, num_utterances, batch_size):
-    """Batches so many utterances, spread over the whole dataset.
-
-    Returns
-    -------
-    iterable of PaddedBatch
-        At most `num_utterances`; all that the dataset has if they are fewer.
-    """
-    step = max(len(dataset) // max(num_utterances, 1), 1)
-    indices = range(0, len(dataset), step)[:num_utterances]
-    return torch.utils.data.DataLoader(
-        torch.utils.data.Subset(dataset, indices),
-        batch_size=batch_size,
-        collate_fn=PaddedBatch,
-    )
-
-
-def count_optimizer_steps(
-    num_utterances, batch_size, grad_accumulation_factor, num_processes=1
-):
-    """Counts the optimizer's steps in an epoch, as upstream makes them.
-
-    Batches that are left over at the end of an epoch make no step.
-
-    Example
-    -------
-    >>> count_optimizer_steps(100, batch_size=4, grad_accumulation_factor=8)
-    3
-    """
-    shared = math.ceil(num_utterances / num_processes)
-    steps = math.ceil(shared / batch_size) // grad_accumulation_factor
-    if steps == 0:
-        raise ValueError(
-            f"{num_utterances} training utterances make no optimizer step in "
-            f"batches of {batch_size} with grad_accumulation_factor "
-            f"{grad_accumulation_factor}: lower one of the two."
-        )
-    return steps
-
-
 if __name__ == "__main__":
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
     overrides = add_corpus(Path(__file__).parent, hparams_file, overrides)
     check_hyperparameters(hparams_file, overrides, run_opts)
+    if run_opts["test_only"]:
+        overrides = without_encoder_source(hparams_file, overrides)
 
     # Initialize ddp (useful only for multi-GPU training)
     sb.utils.distributed.ddp_init_group(run_opts)
@@ -939,7 +712,10 @@ if __name__ == "__main__":
             TensorboardLogger(hparams["tensorboard_logs_folder"])
         )
     brain.test_plan = read_manifest(mixture_manifest(hparams, "test"))
-    brain.conditions = conditions_of(brain.test_plan)
+    brain.conditions = {
+        name: Condition(fields["condition"], fields["snr_db"])
+        for name, fields in brain.test_plan.items()
+    }
     brain.data_ids = {
         sb.Stage.TRAIN: datasets["train"].data_ids,
         sb.Stage.VALID: datasets["valid"].data_ids,
@@ -980,7 +756,7 @@ if __name__ == "__main__":
     labels = read_manifest(manifest_paths(hparams["manifest_folder"])["train"])
     brain.class_weights = torch.tensor(
         class_weights(
-            (map_label(hparams, f["emotion"]) for f in labels.values()),
+            (map_emotion(hparams, f["emotion"]) for f in labels.values()),
             hparams["emotions"],
         ),
         device=brain.device,

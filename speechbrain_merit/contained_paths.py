@@ -14,36 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-PATH_KEYS = ("wav", "noisy_wav")
-
-
-def leaves_its_folder(path: str) -> bool:
-    """Tells whether a relative path leads out of where it starts.
-
-    Arguments
-    ---------
-    path : str
-        With forward slashes; or absolute, which starts nowhere.
-
-    Returns
-    -------
-    bool
-        Whether its `..` lead above its start.
-
-    Example
-    -------
-    >>> leaves_its_folder("a/../b.wav"), leaves_its_folder("a/../../b.wav")
-    (False, True)
-    """
-    if PurePosixPath(path).is_absolute():
-        return False
-    depth = 0
-    for part in path.split("/"):
-        if part not in ("", "."):
-            depth += -1 if part == ".." else 1
-        if depth < 0:
-            return True
-    return False
+_PATH_KEYS = ("wav", "noisy_wav")
 
 
 def check_paths(place: str | Path, paths: Iterable[str]) -> None:
@@ -54,7 +25,7 @@ def check_paths(place: str | Path, paths: Iterable[str]) -> None:
     place : str or Path
         Where they are written, for the error.
     paths : iterable of str
-        See `leaves_its_folder`.
+        With forward slashes. Absolute ones start nowhere and are good.
 
     Raises
     ------
@@ -63,13 +34,14 @@ def check_paths(place: str | Path, paths: Iterable[str]) -> None:
 
     Example
     -------
+    >>> check_paths("labels.csv", ["a/../a.wav", "/data/../a.wav"])
     >>> check_paths("labels.csv", ["a.wav", "../b.wav"])
     Traceback (most recent call last):
     ...
     ValueError: labels.csv names '../b.wav', which is outside the folder ...
     """
     for path in paths:
-        if leaves_its_folder(path):
+        if _leaves_its_folder(path):
             raise ValueError(
                 f"{place} names {path!r}, which is outside the folder of the "
                 "corpus: no corpus needs that. If the file is yours, link it "
@@ -107,7 +79,7 @@ def check_manifest_paths(
         (
             _below_root(fields[key])
             for fields in items.values()
-            for key in PATH_KEYS
+            for key in _PATH_KEYS
             if isinstance(fields.get(key), str)
         ),
     )
@@ -116,3 +88,16 @@ def check_manifest_paths(
 def _below_root(path: str) -> str:
     root, slash, rest = path.partition("/")
     return rest if slash and root.startswith("{") else path
+
+
+def _leaves_its_folder(path: str) -> bool:
+    """Whether the `..` of a relative path lead above its start."""
+    if PurePosixPath(path).is_absolute():
+        return False
+    depth = 0
+    for part in path.split("/"):
+        if part not in ("", "."):
+            depth += -1 if part == ".." else 1
+        if depth < 0:
+            return True
+    return False

@@ -10,15 +10,18 @@ Authors
 
 import io
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import ruamel.yaml
 from hyperpyyaml.core import recursive_update
-from ruamel.yaml.error import YAMLError
 
-from speechbrain_merit.configuration import read_overrides, suggestion
+from speechbrain_merit.configuration import (
+    read_overrides,
+    read_yaml,
+    suggestion,
+)
 
 TASK_FOLDER = "joint_enhance_emotion"
 CORPUS_FILE = "corpus.yml"
@@ -151,7 +154,7 @@ def _foreign_keys(
 
 
 def _load(corpus_file: Path) -> dict[str, Any]:
-    settings = _read(corpus_file, ruamel.yaml.YAML().load) or {}
+    settings = read_yaml(corpus_file, ruamel.yaml.YAML().load) or {}
     if not isinstance(settings, dict):
         raise ValueError(f"{corpus_file} holds no settings, as key: value.")
     return settings
@@ -159,20 +162,7 @@ def _load(corpus_file: Path) -> dict[str, Any]:
 
 def _top_level_keys(file: Path) -> set[str]:
     # Composed only: nothing that the YAML names is built.
-    root = _read(file, ruamel.yaml.YAML().compose)
+    root = read_yaml(file, ruamel.yaml.YAML().compose)
     if root is not None and not isinstance(root, ruamel.yaml.MappingNode):
         raise ValueError(f"{file} holds no hyperparameters, as key: value.")
     return {key.value for key, _ in root.value} if root else set()
-
-
-def _read(file: Path, read: Callable[[Any], Any]) -> Any:
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"{file} does not exist: name a file of hyperparameters, such as "
-            "hparams/sparse_merit.yaml."
-        )
-    try:
-        with file.open(encoding="utf-8") as stream:
-            return read(stream)
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} cannot be read as YAML: {error}") from error

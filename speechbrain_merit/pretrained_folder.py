@@ -6,6 +6,7 @@ Authors
 
 import os
 from pathlib import Path
+from typing import Any
 
 import ruamel.yaml
 import safetensors.torch
@@ -246,16 +247,39 @@ def load_model(folder: str | Path) -> JointModel:
     ...
     FileNotFoundError: nowhere holds no hyperparams.yaml: give the ...
     """
-    hyperparameters = Path(folder) / "hyperparams.yaml"
-    if not hyperparameters.is_file():
-        raise FileNotFoundError(
-            f"{folder} holds no hyperparams.yaml: give the 'pretrained' "
-            "folder of a finished experiment."
-        )
-    with hyperparameters.open(encoding="utf-8") as file:
-        model = load_hyperpyyaml(file)["model"]
+    model = load_hyperpyyaml(_read_hyperparameters(folder))["model"]
     model.load_state_dict(read_weights(folder))
     return model
+
+
+def read_encoder_config(folder: str | Path) -> dict[str, Any]:
+    """Reads what the encoder of such a folder's model is built from.
+
+    Arguments
+    ---------
+    folder : str or Path
+        What `write_pretrained_folder` wrote.
+
+    Returns
+    -------
+    dict
+        `config` of `SpeechEncoder`; of a cascade, the classifier's.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not hold a model.
+
+    Example
+    -------
+    >>> folder = Path(getfixture("tmpdir"))
+    >>> text = "model: {encoder: {config: {model_type: wavlm}}}"
+    >>> _ = (folder / "hyperparams.yaml").write_text(text)
+    >>> read_encoder_config(folder)
+    {'model_type': 'wavlm'}
+    """
+    model = ruamel.yaml.YAML().load(_read_hyperparameters(folder))["model"]
+    return dict(model.get("classifier", model)["encoder"]["config"])
 
 
 def load_emotions(folder: str | Path) -> list[str]:
@@ -283,6 +307,16 @@ def load_emotions(folder: str | Path) -> list[str]:
     encoder = CategoricalEncoder()
     encoder.load(Path(folder) / "label_encoder.ckpt")
     return [encoder.ind2lab[index] for index in sorted(encoder.ind2lab)]
+
+
+def _read_hyperparameters(folder: str | Path) -> str:
+    path = Path(folder) / "hyperparams.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no hyperparams.yaml: give the 'pretrained' "
+            "folder of a finished experiment."
+        )
+    return path.read_text(encoding="utf-8")
 
 
 def _inline_models(node: object, yaml: ruamel.yaml.YAML) -> None:

@@ -34,6 +34,9 @@ class TrainingStatistics:
     >>> resumed.load(path, end_of_epoch=False)
     >>> resumed.losses
     [{'emotion': 1.5}]
+    >>> resumed.losses.append({"emotion": 0.5})
+    >>> resumed.mean_losses()
+    {'emotion': 1.0}
     """
 
     def __init__(self) -> None:
@@ -43,6 +46,20 @@ class TrainingStatistics:
         """Forgets the epoch."""
         self.losses: list[dict[str, float]] = []
         self.routing = RoutingStats()
+
+    def mean_losses(self) -> dict[str, float]:
+        """Averages over the batches.
+
+        Returns
+        -------
+        dict of str to float
+            By the names of the first batch's; empty before it.
+        """
+        names = self.losses[0] if self.losses else ()
+        return {
+            name: sum(losses[name] for losses in self.losses) / len(self.losses)
+            for name in names
+        }
 
     @mark_as_saver
     def save(self, path: str | Path) -> None:

@@ -10,11 +10,12 @@ Authors
 
 from .checking import check_hyperparameters
 from .names import suggestion
-from .reading import read_overrides, read_settings
+from .reading import read_overrides, read_settings, read_yaml
 
 __all__ = [
     "check_hyperparameters",
     "read_overrides",
     "read_settings",
+    "read_yaml",
     "suggestion",
 ]

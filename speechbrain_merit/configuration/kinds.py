@@ -41,9 +41,10 @@ class Kind:
         >>> Number(low=0).problem("fast")
         "is 'fast': it must be a number of at least 0."
         """
-        if self.fits(value):
-            return None
-        return f"is {value!r}: it must be {self.wanted}."
+        if self._accepts(value):
+            return self._problem_inside(value)
+        hint = self._hint(value)
+        return f"is {value!r}: it must be {self.wanted}.{hint}"
 
     def fits(self, value: Any) -> bool:
         """Tells whether a value is of this kind.
@@ -58,7 +59,19 @@ class Kind:
         bool
             Whether it is.
         """
+        return self.problem(value) is None
+
+    def _accepts(self, value: Any) -> bool:
+        """Whether a value is what is wanted, whatever it holds."""
         raise NotImplementedError
+
+    def _problem_inside(self, value: Any) -> str | None:
+        """What is wrong with something that an accepted value holds."""
+        return None
+
+    def _hint(self, value: Any) -> str:
+        """What to add about a value that is not accepted."""
+        return ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,19 +111,7 @@ class Number(Kind):
             return f"{self.noun} above {self.above}"
         return self.noun
 
-    def fits(self, value: Any) -> bool:
-        """Tells whether a value is such a number.
-
-        Arguments
-        ---------
-        value : Any
-            As the YAML has it.
-
-        Returns
-        -------
-        bool
-            Whether it is.
-        """
+    def _accepts(self, value: Any) -> bool:
         # True and False count as numbers in Python.
         if isinstance(value, bool) or not isinstance(value, Real):
             return False
@@ -135,20 +136,8 @@ class Whole(Number):
 
     noun = "a whole number"
 
-    def fits(self, value: Any) -> bool:
-        """Tells whether a value is such a number.
-
-        Arguments
-        ---------
-        value : Any
-            As the YAML has it.
-
-        Returns
-        -------
-        bool
-            Whether it is.
-        """
-        return isinstance(value, Integral) and super().fits(value)
+    def _accepts(self, value: Any) -> bool:
+        return isinstance(value, Integral) and super()._accepts(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,19 +152,7 @@ class Flag(Kind):
 
     wanted = "True or False"
 
-    def fits(self, value: Any) -> bool:
-        """Tells whether a value is one of the two.
-
-        Arguments
-        ---------
-        value : Any
-            As the YAML has it.
-
-        Returns
-        -------
-        bool
-            Whether it is.
-        """
+    def _accepts(self, value: Any) -> bool:
         return isinstance(value, bool)
 
 
@@ -191,19 +168,7 @@ class Text(Kind):
 
     wanted = "a text, in quotes where it could be read as something else"
 
-    def fits(self, value: Any) -> bool:
-        """Tells whether a value is a text.
-
-        Arguments
-        ---------
-        value : Any
-            As the YAML has it.
-
-        Returns
-        -------
-        bool
-            Whether it is.
-        """
+    def _accepts(self, value: Any) -> bool:
         return isinstance(value, str) and bool(value.strip())
 
 
@@ -229,36 +194,11 @@ class OneOf(Kind):
         """The names in words."""
         return f"one of {', '.join(self.names)}"
 
-    def problem(self, value: Any) -> str | None:
-        """Tells what is wrong with a value, and what may be meant.
-
-        Arguments
-        ---------
-        value : Any
-            As the YAML has it.
-
-        Returns
-        -------
-        str or None
-            What goes after the key; None where the value fits.
-        """
-        found = super().problem(value)
-        return found and found + suggestion(str(value), self.names)
-
-    def fits(self, value: Any) -> bool:
-        """Tells whether a value is one of the names.
-
-        Arguments
-        ---------
-        value : Any
-            As the YAML has it.
-
-        Returns
-        -------
-        bool
-            Whether it is.
-        """
+    def _accepts(self, value: Any) -> bool:
         return isinstance(value, str) and value in self.names
+
+    def _hint(self, value: Any) -> str:
+        return suggestion(str(value), self.names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -283,19 +223,7 @@ class Maybe(Kind):
         """The same in words."""
         return f"{self.kind.wanted}, or null"
 
-    def fits(self, value: Any) -> bool:
-        """Tells whether a value is that or null.
-
-        Arguments
-        ---------
-        value : Any
-            As the YAML has it.
-
-        Returns
-        -------
-        bool
-            Whether it is.
-        """
+    def _accepts(self, value: Any) -> bool:
         return value is None or self.kind.fits(value)
 
 
@@ -321,19 +249,7 @@ class AnyOf(Kind):
         """The same in words."""
         return " or ".join(kind.wanted for kind in self.kinds)
 
-    def fits(self, value: Any) -> bool:
-        """Tells whether a value is of one of the kinds.
-
-        Arguments
-        ---------
-        value : Any
-            As the YAML has it.
-
-        Returns
-        -------
-        bool
-            Whether it is.
-        """
+    def _accepts(self, value: Any) -> bool:
         return any(kind.fits(value) for kind in self.kinds)
 
 
@@ -365,21 +281,11 @@ class Listed(Kind):
         least = f" with at least {self.at_least}" if self.at_least else ""
         return f"a list{least}, each {self.kind.wanted}"
 
-    def problem(self, value: Any) -> str | None:
-        """Tells what is wrong with a value, or with one in it.
+    def _accepts(self, value: Any) -> bool:
+        is_list = isinstance(value, Sequence) and not isinstance(value, str)
+        return is_list and len(value) >= self.at_least
 
-        Arguments
-        ---------
-        value : Any
-            As the YAML has it.
-
-        Returns
-        -------
-        str or None
-            What goes after the key; None where the value fits.
-        """
-        if not _is_list(value) or len(value) < self.at_least:
-            return super().problem(value)
+    def _problem_inside(self, value: Any) -> str | None:
         for place, item in enumerate(value):
             found = self.kind.problem(item)
             if found:
@@ -388,24 +294,21 @@ class Listed(Kind):
                 return f"is {value!r}: {item!r} is there twice."
         return None
 
-    def fits(self, value: Any) -> bool:
-        """Tells whether a value is such a list.
 
-        Arguments
-        ---------
-        value : Any
-            As the YAML has it.
+@dataclasses.dataclass(frozen=True)
+class Anything(Kind):
+    """Whatever there is, such as an object that the YAML builds.
 
-        Returns
-        -------
-        bool
-            Whether it is.
-        """
-        return (
-            _is_list(value)
-            and len(value) >= self.at_least
-            and self.problem(value) is None
-        )
+    Example
+    -------
+    >>> Anything().fits(None)
+    True
+    """
+
+    wanted = "anything"
+
+    def _accepts(self, value: Any) -> bool:
+        return True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -425,80 +328,16 @@ class Table(Kind):
     'has the enhance -1: it must be a number of at least 0.'
     """
 
-    kind: Kind | None = None
+    kind: Kind = Anything()
     names: tuple[str, ...] = ()
+    wanted = "a mapping, such as {name: value}"
 
-    @property
-    def wanted(self) -> str:
-        """The same in words."""
-        return "a mapping, such as {name: value}"
+    def _accepts(self, value: Any) -> bool:
+        return isinstance(value, Mapping)
 
-    def problem(self, value: Any) -> str | None:
-        """Tells what is wrong with a value, or with one in it.
-
-        Arguments
-        ---------
-        value : Any
-            As the YAML has it.
-
-        Returns
-        -------
-        str or None
-            What goes after the key; None where the value fits.
-        """
-        if not isinstance(value, Mapping):
-            return f"is {value!r}: it must be {self.wanted}."
-        if self.kind is None:
-            return None
+    def _problem_inside(self, value: Any) -> str | None:
         for name, item in value.items():
             found = self.kind.problem(item)
             if found:
                 return f"has the {name}" + found.removeprefix("is")
         return None
-
-    def fits(self, value: Any) -> bool:
-        """Tells whether a value is such a mapping.
-
-        Arguments
-        ---------
-        value : Any
-            As the YAML has it.
-
-        Returns
-        -------
-        bool
-            Whether it is.
-        """
-        return self.problem(value) is None
-
-
-@dataclasses.dataclass(frozen=True)
-class Anything(Kind):
-    """Whatever there is, such as an object that the YAML builds.
-
-    Example
-    -------
-    >>> Anything().fits(None)
-    True
-    """
-
-    wanted = "anything"
-
-    def fits(self, value: Any) -> bool:
-        """Accepts every value.
-
-        Arguments
-        ---------
-        value : Any
-            As the YAML has it.
-
-        Returns
-        -------
-        bool
-            True.
-        """
-        return True
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)

@@ -12,7 +12,7 @@ from typing import Any
 
 # A key of a YAML of one's own that is so similar to a known one, which is
 # missing, is taken for a misspelling of that.
-MISSPELT = 0.8
+_MISSPELT = 0.8
 _TAGS = ("!new:", "!name:", "!apply:")
 
 
@@ -127,7 +127,7 @@ def misspelt_names(
     for name in own:
         if name in known or name in used or str(name).startswith("__"):
             continue
-        hint = suggestion(str(name), missing, MISSPELT)
+        hint = suggestion(str(name), missing, _MISSPELT)
         if hint:
             found.append(f"{where} has {name}, which nothing uses.{hint}")
     return found
@@ -195,7 +195,7 @@ def unknown_options(
     >>> unknown_options("options", "sorted", sorted, ["revers"])
     ['options: sorted takes no revers. Did you mean reverse?']
     """
-    known = arguments_of(target)
+    known = _arguments_of(target)
     if known is None:
         return []
     found = []
@@ -206,33 +206,6 @@ def unknown_options(
         end = f".{hint}" if hint else f"; it takes {', '.join(known)}."
         found.append(f"{path}: {name} takes no {option}{end}")
     return found
-
-
-def arguments_of(target: Callable[..., Any]) -> list[str] | None:
-    """Names what can be passed by keyword.
-
-    Arguments
-    ---------
-    target : callable
-        A function or class.
-
-    Returns
-    -------
-    list of str or None
-        The names; None where any name is taken, or nobody knows.
-
-    Example
-    -------
-    >>> arguments_of(suggestion)
-    ['name', 'known', 'cutoff']
-    """
-    try:
-        parameters = inspect.signature(target).parameters.values()
-    except (TypeError, ValueError):
-        return None
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-        return None
-    return [p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY]
 
 
 def tag_of(node: Any) -> str:
@@ -255,6 +228,17 @@ def tag_of(node: Any) -> str:
     '!new:torch.nn.ReLU'
     """
     return str(getattr(getattr(node, "tag", None), "value", None) or "")
+
+
+def _arguments_of(target: Callable[..., Any]) -> list[str] | None:
+    """What can be passed by keyword; None for anything, or nobody knows."""
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    return [p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY]
 
 
 def _called(node: Any) -> str | None:

@@ -7,7 +7,7 @@ Authors
 import copy
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,37 @@ def read_settings(hparams_file: str | Path, overrides: str) -> Settings:
     return Settings(file, given, unresolved, merged, referenced, problems)
 
 
-def _load(path: Path) -> Mapping[str, Any]:
+def read_yaml(path: Path, read: Callable[[Any], Any]) -> Any:
+    """Reads a file of hyperparameters in one's own way.
+
+    Arguments
+    ---------
+    path : Path
+        The file.
+    read : callable
+        Takes the open file, such as `ruamel.yaml.YAML().load`.
+
+    Returns
+    -------
+    Any
+        What `read` gives.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no YAML.
+
+    Example
+    -------
+    >>> path = Path(getfixture("tmpdir")) / "variant.yaml"
+    >>> _ = path.write_text("a: [1")
+    >>> read_yaml(path, ruamel.yaml.YAML().load)
+    Traceback (most recent call last):
+    ...
+    ValueError: ...variant.yaml cannot be read as YAML: ...
+    """
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} does not exist: name a file of hyperparameters, such as "
@@ -150,9 +180,13 @@ def _load(path: Path) -> Mapping[str, Any]:
         )
     try:
         with path.open(encoding="utf-8") as stream:
-            tree = ruamel.yaml.YAML().load(stream)
+            return read(stream)
     except (YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as YAML: {error}") from error
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    tree = read_yaml(path, ruamel.yaml.YAML().load)
     if not isinstance(tree, Mapping):
         raise ValueError(f"{path} holds no hyperparameters, as key: value.")
     return tree

@@ -30,8 +30,9 @@ def trained(tmp_path_factory, data):
 
 
 def test_another_run_finds_the_same_and_trains_nothing(trained, data, tmp_path):
-    """Also where the model of the YAML has another size."""
+    """Also where the YAML's model has another size, its encoder no source."""
     options = {"pretrained_folder": trained, "system": "borrowed"}
+    options["encoder_source"] = tmp_path / "nowhere"
     options |= {
         "expert_hidden_size": 8,
         "emotions": "[angry,sad,happy,neutral]",

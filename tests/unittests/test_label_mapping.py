@@ -2,12 +2,12 @@
 
 import pytest
 
-from train import map_label
+from speechbrain_merit.label_mapping import map_label
 
-HPARAMS = {
+GIVEN = {
     "emotions": ["angry", "sad"],
     "corpus": "Mine",
-    "label_mapping": {"anger": "angry", "calm": None, "happy": "joy"},
+    "mapping": {"anger": "angry", "calm": None, "happy": "joy"},
 }
 
 
@@ -16,10 +16,10 @@ HPARAMS = {
     [("sad", "sad"), ("anger", "angry"), ("calm", None), (None, None)],
 )
 def test_labels_are_mapped(label, mapped):
-    assert map_label(HPARAMS, label) == mapped
+    assert map_label(label, **GIVEN) == mapped
 
 
 @pytest.mark.parametrize("label", ["happy", "bored"])
 def test_unknown_labels_are_named(label):
     with pytest.raises(ValueError, match="joy|bored.*Mine.*label_mapping"):
-        map_label(HPARAMS, label)
+        map_label(label, **GIVEN)

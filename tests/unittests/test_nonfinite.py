@@ -94,6 +94,7 @@ def test_a_loss_that_is_not_finite_takes_no_step(tmp_path, caplog, value):
     # The derivative of a loss by the weight is the input.
     assert fit(train(tmp_path, batches)) == pytest.approx(1 - LR * (1 + 3))
     assert "for the utterances bad: this step is left out, 1 of" in caplog.text
+    assert f"The loss is {value} for the utterances bad" in caplog.text
 
 
 def test_a_gradient_that_is_not_finite_takes_no_step(tmp_path, caplog):

@@ -1,9 +1,9 @@
-"""The parts of train.py that need no training."""
+"""Steps of an epoch, and batches from all over a dataset."""
 
 import pytest
 import torch
 
-from train import count_optimizer_steps, spread_batches
+from speechbrain_merit.batching import count_optimizer_steps, spread_batches
 
 
 @pytest.mark.parametrize(
