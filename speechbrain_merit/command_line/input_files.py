@@ -4,7 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,7 +50,7 @@ def find_jobs(inputs: Sequence[str], out: Path | None) -> list[Job]:
     Returns
     -------
     list of Job
-        In the order of the inputs, folders sorted.
+        In the order of the inputs, folders sorted; each of them once.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def find_jobs(inputs: Sequence[str], out: Path | None) -> list[Job]:
     ('a.flac', 'enhanced/a.wav')
     ('other/b.wav', 'enhanced/b.wav')
     """
-    jobs = []
+    jobs: dict[Job, None] = {}
     for given in map(Path, inputs):
         if given.is_dir():
             if out is not None and _lies_in(given, out):
@@ -83,10 +83,10 @@ def find_jobs(inputs: Sequence[str], out: Path | None) -> list[Job]:
             sources, places = [given], [Path(given.name)]
         for source, place in zip(sources, places, strict=True):
             output = None if out is None else out / place.with_suffix(".wav")
-            jobs.append(Job(source, output))
+            jobs[Job(source, output)] = None
     if out is not None:
         _check_outputs(jobs)
-    return jobs
+    return list(jobs)
 
 
 def _audio_files(folder: Path, out: Path | None) -> Iterator[Path]:
@@ -105,7 +105,7 @@ def _lies_in(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
 
 
-def _check_outputs(jobs: Sequence[Job]) -> None:
+def _check_outputs(jobs: Collection[Job]) -> None:
     sources = {job.source.resolve() for job in jobs}
     taken: dict[Path, Path] = {}
     for job in jobs:

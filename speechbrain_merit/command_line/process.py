@@ -179,20 +179,21 @@ def _plan(
     waiting = [
         job
         for job in jobs
-        if arguments.overwrite or not _finished(job, lines, arguments.plot)
+        if arguments.overwrite or not _finished(job, lines, arguments)
     ]
-    if lines is not None:
-        lines.forget(str(job.source) for job in waiting)
     return lines, waiting
 
 
-def _finished(job: Job, lines: ResultLines | None, plot: bool) -> bool:
+def _finished(
+    job: Job, lines: ResultLines | None, arguments: argparse.Namespace
+) -> bool:
     found = []
     if job.output is not None:
         found.append(job.output.exists())
     if lines is not None:
-        found.append(str(job.source) in lines.files)
-    if plot and job.plot is not None:
+        wanted = "timeline" if arguments.timeline else "file"
+        found.append(wanted in lines.keys_of(str(job.source)))
+    if arguments.plot and job.plot is not None:
         found.append(job.plot.exists())
     # Where nothing is written there is nothing to know it from.
     return bool(found) and all(found)
@@ -206,6 +207,10 @@ def _process_all(
     """Processes file after file; gives those that failed, with the reason."""
     model = load(arguments.model, arguments.safe, arguments.device)
     tasks = _tasks(model.mods.model.tasks, arguments.out)
+    # What is wrong with the options shows before any result is given up.
+    model.stream(arguments.chunk_s, arguments.overlap_s, tasks)
+    if lines is not None:
+        lines.forget(str(job.source) for job in jobs)
     failures: dict[Path, Exception] = {}
     batches = make_batches(jobs, arguments.batch_size, arguments.chunk_s)
     with tqdm(total=len(jobs), unit="file", disable=None) as progress:
@@ -318,8 +323,9 @@ def _record(
         record["posteriors"] = dict(
             zip(result.emotions, posteriors, strict=True)
         )
-    if arguments.timeline and result.timeline is not None:
-        record["timeline"] = [entry._asdict() for entry in result.timeline]
+    if arguments.timeline:
+        segments = result.timeline or ()
+        record["timeline"] = [segment._asdict() for segment in segments]
     return record
 
 

@@ -33,18 +33,28 @@ class ResultLines:
     -------
     >>> path = Path(getfixture("tmpdir")) / "results.jsonl"
     >>> ResultLines(path).append({"file": "a.wav", "emotion": "sad"})
-    >>> sorted(ResultLines(path).files)
-    ['a.wav']
+    >>> sorted(ResultLines(path).keys_of("a.wav"))
+    ['emotion', 'file']
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lines = _read_lines(path)
 
-    @property
-    def files(self) -> set[str]:
-        """Names of the files that have a line."""
-        return set(self._lines)
+    def keys_of(self, file: str) -> set[str]:
+        """Tells what a file's line holds.
+
+        Arguments
+        ---------
+        file : str
+            Its name.
+
+        Returns
+        -------
+        set of str
+            The keys; none where there is no line.
+        """
+        return set(json.loads(self._lines.get(file, "{}")))
 
     def forget(self, files: Iterable[str]) -> None:
         """Takes out the lines of files, because new ones will come.

@@ -9,7 +9,7 @@ from typing import Any
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 
-from .analysis import analyse
+from .analysis import TITLE, analyse
 
 _INTRODUCTION = """\
 # Enhanced speech and its emotion
@@ -105,9 +105,7 @@ def make_demo(model: JointEnhancementClassifier) -> Any:
             "show_label": False,
             "buttons": ["download", "fullscreen"],
         }
-        spectrograms = gradio.Image(
-            label="Spectrograms and emotions over time", **picture
-        )
+        spectrograms = gradio.Image(label=TITLE, **picture)
         experts = gradio.Image(label="Experts", visible=False, **picture)
         gradio.on(
             [button.click, noisy.upload, noisy.stop_recording],

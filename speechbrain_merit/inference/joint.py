@@ -493,12 +493,17 @@ class JointEnhancementClassifier(Pretrained):
         ------
         ValueError
             As `process_file` does, and if the encoder cannot take a file as
-            a whole.
+            a whole, or there are fewer outputs than files, or more.
         """
         tasks = self._checked_tasks(tasks)
         outputs: Sequence[str | Path | None] = [None] * len(paths)
         if output_filenames:
             outputs = output_filenames
+        if len(outputs) != len(paths):
+            raise ValueError(
+                f"There are {len(outputs)} outputs for {len(paths)} files: "
+                "name one for each."
+            )
         for output in outputs:
             if output is not None:
                 check_output(output, tasks)

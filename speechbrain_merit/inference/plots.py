@@ -129,7 +129,7 @@ def spectrogram_db(
     size = round(WINDOW_S * sample_rate_hz)
     hop = round(HOP_S * sample_rate_hz)
     window = torch.hann_window(size)
-    pooled = math.ceil(num_samples / hop / MAX_COLUMNS)
+    pooled = max(math.ceil(num_samples / hop / MAX_COLUMNS), 1)
     # The frames of a column begin at every hop and reach a window further.
     stride, reach = pooled * hop, (pooled - 1) * hop + size
     columns = []

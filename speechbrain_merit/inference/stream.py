@@ -6,6 +6,7 @@ Authors
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,11 @@ class SpeechStream:
         overlap_s: float,
         tasks: Sequence[str],
     ) -> None:
+        if not math.isfinite(chunk_s) or not math.isfinite(overlap_s):
+            raise ValueError(
+                f"Chunks of {chunk_s} s cannot overlap by {overlap_s} s: give "
+                "finite numbers."
+            )
         rate_hz = model.hparams.sample_rate_hz
         grid = model.mods.model.encoder.samples_per_frame
         chunk_size, overlap = (

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .requirements import import_onnx
+from .requirements import import_package
 
 # By operator, the input that holds the weight and its output channels' axis.
 _WEIGHTS = {
@@ -48,7 +48,7 @@ def quantize_weights(source: str | Path, destination: str | Path) -> None:
     -------
     >>> quantize_weights("model.onnx", "model_int8.onnx")  # doctest: +SKIP
     """
-    onnx = import_onnx()
+    onnx = import_package("onnx")
     model = onnx.load(source)
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}

@@ -4,38 +4,17 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from types import ModuleType
-
-_HINT = "ONNX needs {name}: pip install 'speechbrain-merit[onnx]'."
-
-
-def import_onnx() -> ModuleType:
-    """Imports onnx.
-
-    Returns
-    -------
-    module
-        The package.
-
-    Raises
-    ------
-    ImportError
-        If it is not installed; the message says how to.
-
-    Example
-    -------
-    >>> import_onnx().__name__  # doctest: +SKIP
-    'onnx'
-    """
-    try:
-        import onnx
-    except ImportError as error:
-        raise ImportError(_HINT.format(name="onnx")) from error
-    return onnx
+import importlib
+from typing import Any
 
 
-def import_onnxruntime() -> ModuleType:
-    """Imports onnxruntime.
+def import_package(name: str) -> Any:
+    """Imports a package of the extra `onnx`.
+
+    Arguments
+    ---------
+    name : str
+        `onnx` or `onnxruntime`.
 
     Returns
     -------
@@ -49,11 +28,14 @@ def import_onnxruntime() -> ModuleType:
 
     Example
     -------
-    >>> import_onnxruntime().__name__  # doctest: +SKIP
-    'onnxruntime'
+    >>> import_package("onyx")
+    Traceback (most recent call last):
+    ...
+    ImportError: ONNX needs onyx: pip install 'speechbrain-merit[onnx]'.
     """
     try:
-        import onnxruntime
+        return importlib.import_module(name)
     except ImportError as error:
-        raise ImportError(_HINT.format(name="onnxruntime")) from error
-    return onnxruntime
+        raise ImportError(
+            f"ONNX needs {name}: pip install 'speechbrain-merit[onnx]'."
+        ) from error

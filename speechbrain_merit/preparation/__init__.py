@@ -4,13 +4,14 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from .corpus import Utterance, cyclic_split, prepare_corpus, select_utterances
+from .corpus import prepare_corpus
 from .durations import measure_durations
 from .files import audio_files, find_audio, layout_error, read_sound
 from .noise import prepare_noise
 from .noise_layouts import KINDS, Recording
 from .output import manifest_path, report_skipped, write_manifests
 from .tables import number_or_none, read_table
+from .utterances import Utterance, cyclic_split, select_utterances
 
 __all__ = [
     "KINDS",

@@ -32,16 +32,21 @@ PLOTTED_METRICS = ("f1_macro", "ssnr_db", "pesq_wb", "stoi")
 
 _METHOD = """\
 Every score is the mean over folds of the mean over seeds, and a mean over SNRs
-weighs all alike. Brackets hold the 95 % interval over {num_resamples} resampled
-test sets: the utterances of every speaker are drawn with replacement, the same
-ones for all systems{seeds}. It says nothing of other speakers{no_seeds}. The
-best score of a column is bold."""
+weighs all alike. Seen noise is of types that occur in training, unseen is not.
+Brackets hold the 95 % interval over {num_resamples} resampled test sets: the
+utterances of every speaker are drawn with replacement, the same ones for all
+systems, and where a system has several seeds, these are drawn too. It says
+nothing of other speakers, nor, where there is one seed, of another training.
+The best score of a column, unprocessed speech aside, is bold."""
 _TESTS = """\
 A score marked {mark} differs from that of {baseline}: p < 0.05, two-sided, and
 adjusted by Holm for all systems and conditions of a metric, once over clean
 speech and the means, once over the single conditions in noise. Enhancement is
 tested by Wilcoxon's signed ranks over mixtures, averaged over seeds and, for
-means, over SNRs; F1-macro by the resampled differences."""
+means, over SNRs; F1-macro by the resampled differences. UAR, accuracy and
+unprocessed speech are not tested. No test says anything of other speakers, nor,
+but for F1-macro with several seeds, of another training. The intervals are not
+adjusted."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +92,8 @@ def write_report(
     Raises
     ------
     ValueError
-        If the runs cannot be compared, or there is no such baseline.
+        If the runs cannot be compared, there is no such baseline, or nothing
+        is to be drawn.
 
     Example
     -------
@@ -97,10 +103,15 @@ def write_report(
     ValueError: There is no run to compare.
     """
     check_comparable(runs)
+    if num_resamples < 1:
+        raise ValueError(
+            f"{num_resamples} test sets cannot be drawn: give at least 1."
+        )
     folder = Path(folder)
     content = _gather(runs, folder, baseline, num_resamples, seed)
     tables = [table for found in content.tables.values() for table in found]
-    head = "% \\usepackage{booktabs}\n\n"
+    notes = "".join(f"% {note}\n" for note in content.notes)
+    head = f"% \\usepackage{{booktabs}}\n{notes}\n"
     latex = head + "\n".join(latex_text(table) for table in tables)
     _write_text(folder / "tables.tex", latex)
     _write_text(folder / "report.md", _markdown(content, folder))
@@ -131,7 +142,7 @@ def _gather(
         "Runs": [runs_table(runs)],
     }
     filled = {t: [x for x in found if x.rows] for t, found in tables.items()}
-    notes = [_method(runs, num_resamples)]
+    notes = [_METHOD.format(num_resamples=num_resamples)]
     if baseline is not None:
         notes.append(_TESTS.format(mark=MARK, baseline=baseline))
     figures = {
@@ -147,16 +158,6 @@ def _gather(
         [note.replace("\n", " ") for note in notes],
         {title: found for title, found in filled.items() if found},
         figures,
-    )
-
-
-def _method(runs: Sequence[Run], num_resamples: int) -> str:
-    """Says how scores were made, and what of seeds."""
-    several = len({run.seed for run in runs}) > 1
-    return _METHOD.format(
-        num_resamples=num_resamples,
-        seeds=", and so are the seeds" if several else "",
-        no_seeds="" if several else ", nor of another training",
     )
 
 

@@ -7,7 +7,7 @@ Authors
 import dataclasses
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -348,7 +348,8 @@ def calibration_table(runs: Sequence[Run]) -> Table:
     Returns
     -------
     Table
-        Means over folds and seeds, a row for every system that has them.
+        Means over folds of the means over seeds, a row for every system that
+        has them.
 
     Example
     -------
@@ -360,15 +361,13 @@ def calibration_table(runs: Sequence[Run]) -> Table:
     ]
     rows = []
     for system in dict.fromkeys(run.system for run in runs):
-        folds = group_by_fold([r for r in runs if r.system == system])
-        all_runs = [run for fold in folds.values() for run in fold]
-        own = [run.calibration for run in all_runs if run.calibration]
-        if len(own) < len(all_runs):
+        own = [run for run in runs if run.system == system]
+        if not all(run.calibration for run in own):
             continue
-        cells = [_mean_text([found["temperature"] for found in own], 2)]
+        cells = [_mean_text(own, 2, "temperature")]
         for noise in noises:
             before, after = (
-                _mean_text([(found[key] or {}).get(noise) for found in own], 3)
+                _mean_text(own, 3, key, noise)
                 for key in ("uncalibrated_ece", "ece")
             )
             cells.append(after if before is None else f"{before} -> {after}")
@@ -381,11 +380,17 @@ def calibration_table(runs: Sequence[Run]) -> Table:
     )
 
 
-def _mean_text(values: Sequence[float | None], decimals: int) -> str | None:
-    known = [value for value in values if value is not None]
-    if len(known) < len(values):
-        return None
-    return f"{np.mean(known):.{decimals}f}"
+def _mean_text(runs: Sequence[Run], decimals: int, *keys: str) -> str | None:
+    """Averages what all runs have there; None where one has nothing."""
+    means = []
+    for own in group_by_fold(runs).values():
+        values: list[Any] = [run.calibration for run in own]
+        for key in keys:
+            values = [(value or {}).get(key) for value in values]
+        if None in values:
+            return None
+        means.append(np.mean(values))
+    return f"{np.mean(means):.{decimals}f}"
 
 
 def runs_table(runs: Sequence[Run]) -> Table:

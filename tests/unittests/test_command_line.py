@@ -126,6 +126,38 @@ def test_a_run_resumes(model, noisy, tmp_path, capsys):
     assert process(*command, "--overwrite") == 0
     assert soundfile.info(out / "a.wav").frames
     assert read_lines(lines) == before
+    # A line is not enough where the speech is gone.
+    (out / "a.wav").unlink()
+    assert process(*command) == 0
+    assert soundfile.info(out / "a.wav").frames
+
+
+def test_results_stay_where_nothing_can_be_done(model, noisy, tmp_path, caplog):
+    lines = tmp_path / "results.jsonl"
+    command = [noisy, "--json", lines, "--overwrite", "--model"]
+    assert process(*command, model) == 0
+    before = lines.read_text()
+    for options, message in (
+        ([tmp_path], "hyperparams.yaml"),
+        ([model, "--overlap_s", "11"], "cannot overlap"),
+        ([model, "--chunk_s", "inf"], "finite"),
+    ):
+        caplog.clear()
+        assert process(*command, *options) == 1
+        assert message in caplog.text
+        assert lines.read_text() == before
+
+
+def test_a_time_line_is_added_to_what_is_finished(model, noisy, tmp_path):
+    lines = tmp_path / "results.jsonl"
+    command = [noisy / "a.wav", "--model", model, "--json", lines]
+    assert process(*command) == 0
+    assert process(*command, "--timeline") == 0
+    (record,) = read_lines(lines).values()
+    assert record["timeline"]
+    before = lines.stat().st_ino
+    assert process(*command, "--timeline") == process(*command) == 0
+    assert lines.stat().st_ino == before
 
 
 def test_a_bad_file_does_not_stop_it(model, noisy, tmp_path, caplog):
@@ -203,7 +235,7 @@ def test_outputs_never_meet(noisy, tmp_path):
     # A file given twice is one file, and the output folder no input.
     out = noisy / "out"
     again = [str(noisy / "a.wav")] * 2
-    assert {job.output for job in find_jobs(again, out)} == {out / "a.wav"}
+    assert [job.output for job in find_jobs(again, out)] == [out / "a.wav"]
     out.mkdir()
     (out / "a.wav").touch()
     (noisy / "a.flac").unlink()

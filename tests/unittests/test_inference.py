@@ -371,4 +371,6 @@ def test_errors_name_the_file_and_leave_nothing(models, write, tmp_path):
         model.process_file(good, tmp_path / "out.doc")
     with pytest.raises(ValueError, match="enhance"):
         model.process_file(good, tmp_path / "out.wav", tasks=["emotion"])
+    with pytest.raises(ValueError, match="1 outputs for 2 files"):
+        model.process_files([good, good], [tmp_path / "out.wav"])
     assert set(tmp_path.iterdir()) == before

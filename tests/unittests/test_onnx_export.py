@@ -2,7 +2,9 @@
 
 import functools
 import json
+import sys
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -21,7 +23,6 @@ from speechbrain_merit.lobes import (
     SpectralMaskHead,
     SpeechEncoder,
 )
-from speechbrain_merit.onnx_export import requirements
 from speechbrain_merit.onnx_export.exporting import export_onnx
 from speechbrain_merit.onnx_export.quantization import (
     quantize_weights,
@@ -170,16 +171,37 @@ def test_rounding_is_within_half_a_step():
 
 def test_what_is_missing_is_named(monkeypatch, tmp_path, caplog):
     write_experiment(tmp_path / "model")
-
-    def missing():
-        raise ImportError(requirements._HINT.format(name="onnx"))
-
-    monkeypatch.setattr(
-        "speechbrain_merit.onnx_export.exporting.import_onnx", missing
-    )
+    monkeypatch.setitem(sys.modules, "onnx", None)
     command = ["export-onnx", str(tmp_path / "model"), str(tmp_path / "a.onnx")]
     assert main(command) == 1
-    assert "pip install 'speechbrain-merit[onnx]'" in caplog.text
+    assert "onnx: pip install 'speechbrain-merit[onnx]'" in caplog.text
+
+
+def test_nan_is_no_agreement(interface, monkeypatch, tmp_path):
+    class Session:
+        def __init__(self, path, providers):
+            pass
+
+        def get_outputs(self):
+            return [SimpleNamespace(name="log_posteriors")]
+
+        def get_modelmeta(self):
+            values = {"minimum_samples": "400"}
+            return SimpleNamespace(custom_metadata_map=values)
+
+        def run(self, names, inputs):
+            return [np.full((1, len(EMOTIONS)), np.nan)]
+
+    runtime = SimpleNamespace(InferenceSession=Session)
+    monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
+    monkeypatch.setitem(sys.modules, "onnx", MagicMock())
+    monkeypatch.setattr(
+        "speechbrain_merit.onnx_export.exporting._export",
+        lambda network, path: path.touch(),
+    )
+    with pytest.raises(ValueError, match="differs from PyTorch by.*nan"):
+        export_onnx(interface(small_model("whisper")), tmp_path / "a.onnx")
+    assert not (tmp_path / "a.onnx").exists()
 
 
 # --------------------------------------------------------------- with onnx

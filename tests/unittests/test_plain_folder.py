@@ -347,6 +347,10 @@ def test_one_error_names_every_tensor_at_fault(exported):
     path = exported / "model.safetensors"
     weights = safetensors.torch.load_file(path)
     names = list(weights)
+    # One that is left over is a fault by itself.
+    safetensors.torch.save_file({**weights, "more": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match=r"Not of the model: \['more'\]"):
+        read_plain_folder(exported)
     del weights[names[0]], weights[names[-1]]
     weights["more"] = torch.zeros(1)
     weights[names[1]] = torch.zeros(7)

@@ -29,11 +29,12 @@ from speechbrain_merit.reporting.markup import (
     latex_text,
     markdown_text,
 )
-from speechbrain_merit.reporting.scores import Estimate
+from speechbrain_merit.reporting.scores import Estimate, score_systems
 from speechbrain_merit.reporting.tables import (
     Cell,
     Table,
     calibration_table,
+    metric_table,
     probability,
 )
 
@@ -178,14 +179,25 @@ def test_table_in_html():
     assert "<td>&lt;0.001</td>" in text
 
 
+def test_the_best_system_is_marked_and_unprocessed_speech_is_none(tmp_path):
+    """Enhancement that makes it worse, in one system more than in another."""
+    write_run(tmp_path / "a", "a", shift=-3.0)
+    write_run(tmp_path / "b", "b", shift=-2.0)
+    scores = score_systems(find_runs([tmp_path]), 10, 0)
+    rows = metric_table(scores, [], "ssnr_db").rows
+    best = {name: {cell.is_best for cell in cells} for name, *cells in rows}
+    assert best == {"a": {False}, "b": {True}, "unprocessed": {False}}
+
+
 def test_probabilities_are_rounded_for_readers():
     found = [probability(p) for p in (0, 0.00099, 0.001, 0.0499, 0.3, 1)]
     assert found == ["<0.001", "<0.001", "0.001", "0.050", "0.30", "1.00"]
 
 
 def test_calibration_is_averaged_over_runs(tmp_path):
-    for fold, temperature in ((0, 1.0), (1, 2.0)):
-        folder = write_run(tmp_path / f"a{fold}", "a", fold)
+    # Seeds first, so that a fold does not weigh more for having two.
+    for fold, seed, temperature in ((0, 1, 1.0), (0, 2, 1.0), (1, 1, 2.0)):
+        folder = write_run(tmp_path / f"a{fold}{seed}", "a", fold, seed)
         results = json.loads((folder / "results.json").read_text())
         errors = dict.fromkeys(("clean", "seen", "unseen"), 0.1 * fold)
         results["calibration"] = {
@@ -300,6 +312,8 @@ def test_latex_tables_are_whole(report):
     text = (report / "tables.tex").read_text()
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") > 8
     assert r"sparse\_merit" in text
+    # Who pastes a table can say what its marks mean.
+    assert re.search("^% A score marked \\* differs from", text, re.MULTILINE)
 
 
 def test_without_a_baseline_nothing_is_tested(tmp_path):
@@ -313,4 +327,8 @@ def test_errors_are_told_not_raised(tmp_path):
     write_run(tmp_path / "a")
     arguments = ["--out", str(tmp_path / "out"), "--baseline", "nobody"]
     assert main(["report", str(tmp_path), *arguments]) == 1
+    arguments[2:] = ["--resamples", "0"]
+    assert main(["report", str(tmp_path), *arguments]) == 1
     assert not (tmp_path / "out" / "report.html").exists()
+    arguments[1:] = [str(tmp_path / "a" / "results.json"), "--resamples", "2"]
+    assert main(["report", str(tmp_path), *arguments]) == 1

@@ -156,6 +156,20 @@ def test_draws_depend_on_the_seed_alone(tmp_path):
     assert (found[0] != found[2]).any()
 
 
+def test_seeds_are_drawn_too(tmp_path):
+    """The same utterances, one training being better by one than the other."""
+    for seed in (1, 2):
+        write_run(tmp_path / f"s{seed}", seed=seed, shift=float(seed))
+    scores = score_systems(find_runs([tmp_path]), 400, 0)
+    row = row_named(scores, "mean seen")
+    value, low, high = scores.estimate("sparse_merit", "ssnr_db", row)
+    # Both times the better one, in a quarter of the cases, or the worse one.
+    assert high > value + 0.5 and low < value - 0.5
+    noisy = scores.estimate(UNPROCESSED, "ssnr_db", row)
+    assert value - noisy.value == pytest.approx(1 + 1.5)
+    assert noisy.high - noisy.low < 0.5
+
+
 def test_infinite_scores_make_no_estimate(tmp_path):
     folder = write_run(tmp_path / "a", num_utterances=8)
     text = (folder / "per_utterance.csv").read_text().splitlines()

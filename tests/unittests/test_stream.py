@@ -1,5 +1,6 @@
 """Streams: the samples of the file, whatever the blocks, in stated time."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -113,6 +114,9 @@ def test_emotions_are_there_as_soon_as_a_chunk_is(model):
 def test_wrong_use_is_refused(model):
     with pytest.raises(ValueError, match="cannot overlap"):
         model.stream(chunk_s=1.0, overlap_s=0.6)
+    for seconds in (math.inf, math.nan):
+        with pytest.raises(ValueError, match="finite"):
+            model.stream(chunk_s=seconds)
     with pytest.raises(ValueError, match="sing"):
         model.stream(tasks=["sing"])
     stream = model.stream()
