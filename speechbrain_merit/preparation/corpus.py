@@ -111,14 +111,7 @@ def prepare_corpus(
     if emotions is not None:
         utterances = select_utterances(utterances, emotions, other_emotions)
     _check_splits(utterances, emotions, data_folder)
-    speech, skipped = _measure_speech(
-        utterances,
-        data_folder,
-        manifest_folder / SPEECH_CACHE,
-        min_duration_s,
-        num_jobs,
-        check_audio,
-    )
+    # First: a folder that is not there shows before hours of speech are read.
     found: dict[str, Any] = {split: {} for split in NOISE_SPLITS}
     skipped_noise: dict[str, str] = {}
     if noise is not None:
@@ -132,6 +125,14 @@ def prepare_corpus(
             decode=check_audio,
             **noise,
         )
+    speech, skipped = _measure_speech(
+        utterances,
+        data_folder,
+        manifest_folder / SPEECH_CACHE,
+        min_duration_s,
+        num_jobs,
+        check_audio,
+    )
     report_skipped({**skipped, **skipped_noise}, manifest_folder)
     write_manifests(
         speech,

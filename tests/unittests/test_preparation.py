@@ -326,6 +326,19 @@ def test_only_what_is_used_is_read(tmp_path, read_headers):
     assert skipped == {}
 
 
+def test_missing_noise_shows_before_speech_is_read(tmp_path, read_headers):
+    write_sound(tmp_path / "a.wav")
+    utterances = [
+        Utterance(split, "a.wav", split, "s1", "sad")
+        for split in ("train", "valid", "test")
+    ]
+    missing = tmp_path / "missing"
+    options = {"emotions": ["sad"], "noise": {"kind": "split_folders"}}
+    with pytest.raises(FileNotFoundError, match="missing"):
+        prepare_corpus(utterances, tmp_path, missing, tmp_path, 0, **options)
+    assert not read_headers
+
+
 def test_a_corpus_needs_noise_for_every_part(tmp_path):
     write_sound(tmp_path / "a.wav")
     utterances = [
