@@ -1,12 +1,20 @@
-"""Batches from all over a dataset, and the steps that an epoch makes.
+"""Batches of a loader or from all over a dataset, and the steps of an epoch.
 
 Authors
  * The speechbrain-merit developers 2026
 """
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    SequentialSampler,
+    Subset,
+)
 
 from speechbrain.dataio.batch import PaddedBatch
 
@@ -41,6 +49,43 @@ def spread_batches(
     return DataLoader(
         Subset(dataset, indices), batch_size=batch_size, collate_fn=PaddedBatch
     )
+
+
+def take_batches(
+    dataset: Sequence, options: Mapping[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Parts a loader's batches from what else it is told.
+
+    Arguments
+    ---------
+    dataset : Dataset
+        What is to be loaded.
+    options : Mapping
+        Of `torch.utils.data.DataLoader`, without shuffling.
+
+    Returns
+    -------
+    tuple of Sampler and dict
+        The batches that a loader with these options gives; the options that
+        go with a `batch_sampler`.
+
+    Example
+    -------
+    >>> batches, others = take_batches(
+    ...     range(3), {"batch_size": 2, "num_workers": 1}
+    ... )
+    >>> list(batches), others
+    ([[0, 1], [2]], {'num_workers': 1})
+    """
+    others = dict(options)
+    batches = others.pop("batch_sampler", None)
+    if batches is None:
+        batches = BatchSampler(
+            others.pop("sampler", SequentialSampler(dataset)),
+            others.pop("batch_size", 1),
+            others.pop("drop_last", False),
+        )
+    return batches, others
 
 
 def count_optimizer_steps(

@@ -17,11 +17,8 @@ from typing import Any
 import ruamel.yaml
 from hyperpyyaml.core import recursive_update
 
-from speechbrain_merit.configuration import (
-    read_overrides,
-    read_yaml,
-    suggestion,
-)
+from speechbrain_merit.configuration import read_overrides, suggestion
+from speechbrain_merit.yaml_files import read_yaml
 
 TASK_FOLDER = "joint_enhance_emotion"
 CORPUS_FILE = "corpus.yml"

@@ -21,8 +21,8 @@ import torch
 from torch.utils.data import Sampler
 
 from speechbrain.utils.logger import get_logger
+from speechbrain_merit.batching import take_batches
 from speechbrain_merit.checksums import sync_to_disk
-from speechbrain_merit.distributed import take_batches
 
 logger = get_logger(__name__)
 

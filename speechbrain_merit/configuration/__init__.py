@@ -10,12 +10,11 @@ Authors
 
 from .checking import check_hyperparameters
 from .names import suggestion
-from .reading import read_overrides, read_settings, read_yaml
+from .reading import read_overrides, read_settings
 
 __all__ = [
     "check_hyperparameters",
     "read_overrides",
     "read_settings",
-    "read_yaml",
     "suggestion",
 ]

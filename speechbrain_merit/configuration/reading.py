@@ -7,7 +7,7 @@ Authors
 import copy
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import ruamel.yaml
 from hyperpyyaml import resolve_references
 from hyperpyyaml.core import recursive_update
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from speechbrain_merit.yaml_files import read_yaml
 
 from .names import suggestion, tag_of
 
@@ -140,49 +142,6 @@ def read_settings(hparams_file: str | Path, overrides: str) -> Settings:
             problems = [f"{path}: {error}"]
     referenced = {name for _, name in _references("", unresolved)}
     return Settings(file, given, unresolved, merged, referenced, problems)
-
-
-def read_yaml(path: Path, read: Callable[[Any], Any]) -> Any:
-    """Reads a file of hyperparameters in one's own way.
-
-    Arguments
-    ---------
-    path : Path
-        The file.
-    read : callable
-        Takes the open file, such as `ruamel.yaml.YAML().load`.
-
-    Returns
-    -------
-    Any
-        What `read` gives.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is no YAML.
-
-    Example
-    -------
-    >>> path = Path(getfixture("tmpdir")) / "variant.yaml"
-    >>> _ = path.write_text("a: [1")
-    >>> read_yaml(path, ruamel.yaml.YAML().load)
-    Traceback (most recent call last):
-    ...
-    ValueError: ...variant.yaml cannot be read as YAML: ...
-    """
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} does not exist: name a file of hyperparameters, such as "
-            "hparams/sparse_merit.yaml."
-        )
-    try:
-        with path.open(encoding="utf-8") as stream:
-            return read(stream)
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as YAML: {error}") from error
 
 
 def _load(path: Path) -> Mapping[str, Any]:

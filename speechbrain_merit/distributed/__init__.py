@@ -16,7 +16,6 @@ from .evaluation import (
     SharedMean,
     merge_over_processes,
     share_data,
-    take_batches,
 )
 from .processes import num_processes, set_timeout
 from .random_state import ProcessRandomState, seed_apart
@@ -32,6 +31,5 @@ __all__ = [
     "seed_apart",
     "set_timeout",
     "share_data",
-    "take_batches",
     "whole_batch_losses",
 ]

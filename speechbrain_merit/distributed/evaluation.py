@@ -14,10 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
-from torch.utils.data import BatchSampler, Sampler, SequentialSampler
+from torch.utils.data import Sampler
 
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.sampler import ReproducibleRandomSampler
+from speechbrain_merit.batching import take_batches
 
 from .processes import num_processes
 
@@ -94,6 +95,7 @@ class ProcessShare(Sampler):
 
     Example
     -------
+    >>> from torch.utils.data import BatchSampler, SequentialSampler
     >>> batches = BatchSampler(range(7), batch_size=2, drop_last=False)
     >>> [list(ProcessShare(batches, rank, 3)) for rank in range(3)]
     [[[0, 1], [6]], [[2, 3]], [[4, 5]]]
@@ -160,43 +162,6 @@ def share_data(
     batches, others = take_batches(dataset, options)
     share = ProcessShare(batches, torch.distributed.get_rank(), num_processes())
     return {**others, "batch_sampler": share}
-
-
-def take_batches(
-    dataset: Sequence, options: Mapping[str, Any]
-) -> tuple[Any, dict[str, Any]]:
-    """Parts a loader's batches from what else it is told.
-
-    Arguments
-    ---------
-    dataset : Dataset
-        What is to be loaded.
-    options : Mapping
-        Of `torch.utils.data.DataLoader`, without shuffling.
-
-    Returns
-    -------
-    tuple of Sampler and dict
-        The batches that a loader with these options gives; the options that
-        go with a `batch_sampler`.
-
-    Example
-    -------
-    >>> batches, others = take_batches(
-    ...     range(3), {"batch_size": 2, "num_workers": 1}
-    ... )
-    >>> list(batches), others
-    ([[0, 1], [2]], {'num_workers': 1})
-    """
-    others = dict(options)
-    batches = others.pop("batch_sampler", None)
-    if batches is None:
-        batches = BatchSampler(
-            others.pop("sampler", SequentialSampler(dataset)),
-            others.pop("batch_size", 1),
-            others.pop("drop_last", False),
-        )
-    return batches, others
 
 
 def merge_over_processes(

@@ -13,6 +13,8 @@ from typing import Any
 
 import ruamel.yaml
 
+from speechbrain_merit.yaml_files import read_yaml
+
 # A variant with this key classifies what a trained model of that one enhances.
 ENHANCER_KEY = "enhancer_folder"
 ENHANCER_VARIANT = "se_only"
@@ -102,7 +104,7 @@ def read_spec(path: str | Path) -> dict[str, Any]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it has another key.
+        If it is no YAML, or has another key.
 
     Example
     -------
@@ -111,8 +113,9 @@ def read_spec(path: str | Path) -> dict[str, Any]:
     >>> read_spec(path)
     {'variants': ['se_only'], 'folds': [0, 2]}
     """
-    text = Path(path).read_text(encoding="utf-8")
-    spec = ruamel.yaml.YAML(typ="safe", pure=True).load(text) or {}
+    spec = read_yaml(path, ruamel.yaml.YAML(typ="safe", pure=True).load) or {}
+    if not isinstance(spec, Mapping):
+        raise ValueError(f"{path} must hold {list(SPEC_KEYS)}, as key: value.")
     unknown = [key for key in spec if key not in SPEC_KEYS]
     if unknown:
         raise ValueError(
@@ -331,6 +334,5 @@ def _needs_enhancer(
         return False
     # Composed only: nothing that the YAML names is built.
     file = variant_folder / f"{system.variant}.yaml"
-    text = file.read_text(encoding="utf-8")
-    root = ruamel.yaml.YAML(typ="safe", pure=True).compose(text)
+    root = read_yaml(file, ruamel.yaml.YAML(typ="safe", pure=True).compose)
     return any(key.value == ENHANCER_KEY for key, _ in root.value)

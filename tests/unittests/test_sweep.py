@@ -4,6 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -188,6 +189,19 @@ def test_wrong_keys_of_a_description_are_named(tmp_path):
     (tmp_path / "sweep.yml").write_text("variant: [se_only]")
     with pytest.raises(ValueError, match="sweep.yml.*'variant'.*'variants'"):
         read_spec(tmp_path / "sweep.yml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("variants: [se_only", "sweep.yml cannot be read as YAML"),
+        ("se_only", "sweep.yml must hold .*as key: value"),
+    ],
+)
+def test_a_description_that_is_none_is_named(tmp_path, caplog, text, message):
+    (tmp_path / "sweep.yml").write_text(text)
+    assert main(["sweep", "--spec", str(tmp_path / "sweep.yml")]) == 1
+    assert re.search(message, caplog.text)
 
 
 # Running

@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 
@@ -83,6 +84,16 @@ def read_from_nobody():
     kept.recv()
 
 
+def read_and_be_told():
+    """The signal of the same end comes a little later."""
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    read_from_nobody()
+
+
+def tell(number, frame):
+    raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+
+
 def refuse():
     raise ConnectionResetError(errno.ECONNRESET, "of a server for audio")
 
@@ -105,6 +116,17 @@ def test_a_connection_lost_to_a_loader_is_its_end(tmp_path):
     with pytest.raises(RuntimeError, match="ended from outside.*EOFError"):
         with explained_faults(tmp_path):
             list(loader)
+
+
+def test_the_signal_after_a_lost_connection_is_waited_for(tmp_path):
+    before = signal.signal(signal.SIGALRM, tell)
+    loader = torch.utils.data.DataLoader(Calls(read_and_be_told))
+    try:
+        with pytest.raises(RuntimeError, match="from outside.*pid 7.*Killed"):
+            with explained_faults(tmp_path):
+                list(loader)
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_connection_of_the_data_is_not_a_loader(tmp_path):
