@@ -54,7 +54,9 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def plot_against_snr(scores: Scores, metric: str, path: Path) -> Path:
+def plot_against_snr(
+    scores: Scores, metric: str, path: Path, label: str | None = None
+) -> Path:
     """Draws a metric against the SNR, for seen and for unseen noise.
 
     Arguments
@@ -65,6 +67,8 @@ def plot_against_snr(scores: Scores, metric: str, path: Path) -> Path:
         Which one; systems that lack it are left out.
     path : Path
         The PNG file to write; the PDF goes beside it.
+    label : str, optional
+        Of the vertical axis; the metric's usual name by default.
 
     Returns
     -------
@@ -90,9 +94,9 @@ def plot_against_snr(scores: Scores, metric: str, path: Path) -> Path:
             )
         snrs_db = {row.snr_db for row in scores.rows if row.noise == noise}
         axes.set_xticks(sorted(snr for snr in snrs_db if snr is not None))
-        axes.set(title=f"{noise} noise", xlabel="SNR / dB")
+        axes.set(title=f"{noise} noise", xlabel="SNR dB")
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel(metric_title(metric))
+    panels[0].set_ylabel(label or metric_title(metric))
     handles, labels = panels[0].get_legend_handles_labels()
     if handles:
         columns = min(len(handles), 4)

@@ -14,7 +14,7 @@ from .figures import plot_against_snr, plot_confusions, plot_emotion_by_noise
 from .markup import MARK, html_text, latex_text, markdown_text
 from .page import Section, embedded_figure, page_text, paragraph, wide
 from .runs import Run
-from .scores import score_systems
+from .scores import Scores, score_systems
 from .significance import compare
 from .tables import (
     Table,
@@ -29,6 +29,7 @@ from .tables import (
 
 # What is drawn against the SNR, where it was computed.
 PLOTTED_METRICS = ("f1_macro", "ssnr_db", "pesq_wb", "stoi")
+_INTERVALS = ", with 95 % intervals"
 
 _METHOD = """\
 Every score is the mean over folds of the mean over seeds, and a mean over SNRs
@@ -145,13 +146,7 @@ def _gather(
     notes = [_METHOD.format(num_resamples=num_resamples)]
     if baseline is not None:
         notes.append(_TESTS.format(mark=MARK, baseline=baseline))
-    figures = {
-        plot_against_snr(
-            scores, metric, folder / "figures" / f"{metric}.png"
-        ): f"{metric_title(metric)} against the SNR, with 95 % intervals"
-        for metric in PLOTTED_METRICS
-        if metric in metrics and any(r.snr_db is not None for r in scores.rows)
-    }
+    figures = _draw_against_snr(scores, folder / "figures")
     figures.update(_draw_emotions(runs, folder / "figures"))
     return _Content(
         f"Systems on {runs[0].corpus}",
@@ -159,6 +154,25 @@ def _gather(
         {title: found for title, found in filled.items() if found},
         figures,
     )
+
+
+def _draw_against_snr(scores: Scores, folder: Path) -> dict[Path, str]:
+    if all(row.snr_db is None for row in scores.rows):
+        return {}
+    figures = {}
+    for metric in PLOTTED_METRICS:
+        if metric in metrics_of(scores):
+            place = folder / f"{metric}.png"
+            caption = f"{metric_title(metric)} against the SNR{_INTERVALS}"
+            figures[plot_against_snr(scores, metric, place)] = caption
+    gains = scores.gains()
+    for metric in PLOTTED_METRICS:
+        if metric in metrics_of(gains):
+            place = folder / f"{metric}_gain.png"
+            label = f"gain in {metric_title(metric)}"
+            caption = f"What enhancement adds: {label}{_INTERVALS}"
+            figures[plot_against_snr(gains, metric, place, label)] = caption
+    return figures
 
 
 def _draw_emotions(runs: Sequence[Run], folder: Path) -> dict[Path, str]:

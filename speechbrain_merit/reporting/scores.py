@@ -113,6 +113,35 @@ class Scores:
         drawn = self.resampled[system][metric][:, index]
         return Estimate(float(value), *interval(drawn))
 
+    def gains(self) -> "Scores":
+        """Subtracts what the unprocessed speech has.
+
+        It does so in every resampled test set, so that the intervals leave out
+        how hard the mixtures are, which is the same for all systems.
+
+        Returns
+        -------
+        Scores
+            Of all systems but the unprocessed speech, with the metrics of
+            enhancement.
+        """
+        return Scores(
+            self.rows, _above_noisy(self.values), _above_noisy(self.resampled)
+        )
+
+
+def _above_noisy(
+    scores: dict[str, dict[str, np.ndarray]],
+) -> dict[str, dict[str, np.ndarray]]:
+    noisy = scores.get(UNPROCESSED, {})
+    # Clean speech has an infinite SI-SDR, which nothing can be subtracted from.
+    with np.errstate(invalid="ignore"):
+        return {
+            system: {m: own[m] - noisy[m] for m in own if m in noisy}
+            for system, own in scores.items()
+            if system != UNPROCESSED
+        }
+
 
 def interval(drawn: np.ndarray) -> tuple[float, float]:
     """Gives the 95 % interval of resampled values, by percentiles.

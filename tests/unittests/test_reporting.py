@@ -254,6 +254,7 @@ def test_all_files_are_written(report):
     figures = {path.name for path in (report / "figures").iterdir()}
     names = ["f1_macro", "ssnr_db", "pesq_wb", "stoi", "emotion_by_noise"]
     names += ["confusion_sparse_merit", "confusion_naive_mtl"]
+    names += ["ssnr_db_gain", "pesq_wb_gain", "stoi_gain"]
     assert figures == {f"{n}.{kind}" for n in names for kind in ("png", "pdf")}
     assert (report / "figures" / "stoi.pdf").read_bytes()[:4] == b"%PDF"
 
@@ -280,7 +281,7 @@ def test_the_page_needs_no_other_file(report):
     page = References(text)
     assert page.open == []
     images = [r for r in page.found if r.startswith("data:image/png;base64,")]
-    assert len(images) == 7
+    assert len(images) == 10
     links = [r for r in page.found if not r.startswith("data:")]
     assert links and all(f"id='{link[1:]}'" in text for link in links)
     assert "@media print" in text and "http" not in text

@@ -147,6 +147,21 @@ def test_means_weigh_snrs_alike_and_noisy_speech_is_a_system(tmp_path):
     assert "f1_macro" not in scores.values[UNPROCESSED]
 
 
+def test_the_interval_of_a_gain_leaves_out_how_hard_mixtures_are(tmp_path):
+    """Every mixture gains the same 1.3, whatever its score."""
+    write_run(tmp_path / "a", shift=0.3)
+    write_run(tmp_path / "b", "ser_only", tasks=("ser",))
+    scores = score_systems(find_runs([tmp_path]), 50, 0)
+    gains = scores.gains()
+    assert gains.rows == scores.rows
+    assert gains.values["ser_only"] == {} and UNPROCESSED not in gains.values
+    for row in scores.rows:
+        whole = scores.estimate("sparse_merit", "stoi", row)
+        gain = gains.estimate("sparse_merit", "stoi", row)
+        assert whole.high - whole.low > 0.1
+        assert gain == pytest.approx((1.3, 1.3, 1.3))
+
+
 def test_draws_depend_on_the_seed_alone(tmp_path):
     write_run(tmp_path / "a")
     runs = find_runs([tmp_path])
@@ -183,6 +198,7 @@ def test_infinite_scores_make_no_estimate(tmp_path):
     assert scores.estimate(UNPROCESSED, "si_sdr_db", clean) is None
     assert scores.estimate(UNPROCESSED, "si_sdr_db", seen) is not None
     assert scores.estimate(UNPROCESSED, "stoi", clean) is not None
+    assert scores.gains().estimate("sparse_merit", "si_sdr_db", clean) is None
 
 
 # Comparisons
