@@ -29,7 +29,6 @@ from .tables import (
 
 # What is drawn against the SNR, where it was computed.
 PLOTTED_METRICS = ("f1_macro", "ssnr_db", "pesq_wb", "stoi")
-_INTERVALS = ", with 95 % intervals"
 
 _METHOD = """\
 Every score is the mean over folds of the mean over seeds, and a mean over SNRs
@@ -159,19 +158,17 @@ def _gather(
 def _draw_against_snr(scores: Scores, folder: Path) -> dict[Path, str]:
     if all(row.snr_db is None for row in scores.rows):
         return {}
+    gains = scores.gains()
     figures = {}
     for metric in PLOTTED_METRICS:
+        title = metric_title(metric)
         if metric in metrics_of(scores):
-            place = folder / f"{metric}.png"
-            caption = f"{metric_title(metric)} against the SNR{_INTERVALS}"
-            figures[plot_against_snr(scores, metric, place)] = caption
-    gains = scores.gains()
-    for metric in PLOTTED_METRICS:
+            place = plot_against_snr(scores, metric, folder / f"{metric}.png")
+            figures[place] = f"{title} against the SNR, with 95 % intervals"
         if metric in metrics_of(gains):
-            place = folder / f"{metric}_gain.png"
-            label = f"gain in {metric_title(metric)}"
-            caption = f"What enhancement adds: {label}{_INTERVALS}"
-            figures[plot_against_snr(gains, metric, place, label)] = caption
+            label, place = f"gain in {title}", folder / f"{metric}_gain.png"
+            plot_against_snr(gains, metric, place, label)
+            figures[place] = f"Enhancement's {label}, with 95 % intervals"
     return figures
 
 

@@ -124,6 +124,15 @@ class Scores:
         Scores
             Of all systems but the unprocessed speech, with the metrics of
             enhancement.
+
+        Example
+        -------
+        >>> stoi = {
+        ...     "a": {"stoi": np.ones(1)},
+        ...     UNPROCESSED: {"stoi": np.ones(1)},
+        ... }
+        >>> Scores((), stoi, stoi).gains().values
+        {'a': {'stoi': array([0.])}}
         """
         return Scores(
             self.rows, _above_noisy(self.values), _above_noisy(self.resampled)
