@@ -36,6 +36,7 @@ SYSTEMS = (
     "ser_only",
     "se_only",
     "se_then_ser",
+    "merit_plus",
 )
 PAPER = """
 encoder_source: null

@@ -170,6 +170,9 @@ RULES: dict[str, Kind] = {
     "encoder": Anything(),
     "fusion": Anything(),
     "make_expert": Anything(),
+    "experts": Anything(),
+    "experts.tasks": Listed(OneOf(TASKS), at_least=1),
+    "layer_sum": Anything(),
     "integrator": Anything(),
     "integrator.tasks": Listed(OneOf(TASKS), at_least=1),
     "frontend": Anything(),
@@ -401,8 +404,8 @@ def _weighted_losses(
 def _same_tasks(integrated: list[str], balanced: list[str]) -> str | None:
     if set(integrated) != set(balanced):
         return (
-            f"integrator.tasks is {list(integrated)}, but task_balancing."
-            f"tasks {list(balanced)}: they must be the same."
+            f"The integrator's tasks are {list(integrated)}, but "
+            f"task_balancing.tasks is {list(balanced)}: they must be the same."
         )
     return None
 
@@ -434,4 +437,5 @@ RELATIONS = (
         _weighted_losses,
     ),
     Relation(("integrator.tasks", "task_balancing.tasks"), _same_tasks),
+    Relation(("experts.tasks", "task_balancing.tasks"), _same_tasks),
 )

@@ -14,6 +14,7 @@ from .hidden_state_statistics import HiddenStateStandardization
 from .integration import Integration, Routing
 from .joint_model import JointModel, JointOutput
 from .pooling import AttentiveStatisticsPooling, MeanPooling, make_pooling
+from .shortcut_integrator import ShortcutIntegrator
 from .sparse_moe import Gate, SparseMoE
 from .spectral_frontend import SpectralFrontend, Spectrum
 from .speech_encoder import EncodedSpeech, SpeechEncoder
@@ -37,6 +38,7 @@ __all__ = [
     "LayerSumExpert",
     "Routing",
     "MeanPooling",
+    "ShortcutIntegrator",
     "SparseMoE",
     "SpectralFrontend",
     "SpectralMaskHead",

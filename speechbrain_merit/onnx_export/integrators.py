@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from speechbrain_merit.lobes.shortcut_integrator import ShortcutIntegrator
 from speechbrain_merit.lobes.sparse_moe import SparseMoE
 from speechbrain_merit.lobes.weighted_sum_integrator import (
     WeightedSumIntegrator,
@@ -111,6 +112,47 @@ class TraceableSum(nn.Module):
         return self.integrator(hidden_states, None, self.tasks).features
 
 
+class TraceableShortcut(nn.Module):
+    """Adds the shortcut of a `ShortcutIntegrator` to a graph's features.
+
+    Arguments
+    ---------
+    integrator : ShortcutIntegrator
+        Trained.
+    tasks : sequence of str
+        Tasks to make features for.
+    """
+
+    def __init__(
+        self, integrator: ShortcutIntegrator, tasks: Sequence[str]
+    ) -> None:
+        super().__init__()
+        self.integrator = traceable_integrator(integrator.integrator, tasks)
+        self.shortcut = integrator.shortcut
+        self.projection = integrator.projection
+        self.tasks = [t for t in integrator.shortcut_tasks if t in tasks]
+
+    def forward(self, hidden_states: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Integrates, and adds the shortcut where a task has it.
+
+        Arguments
+        ---------
+        hidden_states : torch.Tensor
+            `[layer, 1, frame, channel]`.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            Features of every task, `[1, frame, channel]`.
+        """
+        features = self.integrator(hidden_states)
+        if self.tasks:
+            added = self.projection(self.shortcut(hidden_states))
+            for task in self.tasks:
+                features[task] = features[task] + added
+        return features
+
+
 def traceable_integrator(
     integrator: nn.Module, tasks: Sequence[str]
 ) -> nn.Module:
@@ -119,7 +161,7 @@ def traceable_integrator(
     Arguments
     ---------
     integrator : torch.nn.Module
-        `SparseMoE` or `WeightedSumIntegrator`, trained.
+        `SparseMoE`, `WeightedSumIntegrator` or `ShortcutIntegrator`, trained.
     tasks : sequence of str
         Tasks to make features for.
 
@@ -143,7 +185,9 @@ def traceable_integrator(
         return TraceableMoE(integrator, tasks)
     if type(integrator) is WeightedSumIntegrator:
         return TraceableSum(integrator, tasks)
+    if type(integrator) is ShortcutIntegrator:
+        return TraceableShortcut(integrator, tasks)
     raise ValueError(
         f"A {type(integrator).__name__} cannot be exported to ONNX: only "
-        "SparseMoE and WeightedSumIntegrator can."
+        "SparseMoE, WeightedSumIntegrator and ShortcutIntegrator can."
     )

@@ -106,7 +106,10 @@ PARTS: dict[str, Part] = {
         {
             "encoder": _part("encoder", "SpeechEncoder"),
             "integrator": _part(
-                "integrator", "SparseMoE", "WeightedSumIntegrator"
+                "integrator",
+                "SparseMoE",
+                "WeightedSumIntegrator",
+                "ShortcutIntegrator",
             ),
             "frontend": _part("frontend", "SpectralFrontend"),
             "enhancement_head": _part(
@@ -183,6 +186,18 @@ PARTS: dict[str, Part] = {
                     fusion is _sums(integrator)[0]
                     for fusion in _sums(integrator)
                 ),
+            ),
+        },
+    ),
+    "ShortcutIntegrator": Part(
+        lobes.ShortcutIntegrator,
+        {
+            "integrator": _part("integrator", "SparseMoE"),
+            "shortcut": _part("shortcut", "WeightedLayerSum"),
+            "input_size": _value(is_count, "projection.in_features"),
+            "shortcut_tasks": _value(
+                is_list_of(is_name),
+                lambda integrator: list(integrator.shortcut_tasks),
             ),
         },
     ),

@@ -10,6 +10,7 @@ from speechbrain_merit.lobes import (
     AttentiveStatisticsPooling,
     LayerSumExpert,
     MeanPooling,
+    ShortcutIntegrator,
     SparseMoE,
     WeightedLayerSum,
     WeightedSumIntegrator,
@@ -64,6 +65,52 @@ def test_tasks_share_a_sum_or_have_their_own():
     assert list(own(STATES, LENGTHS, ["enhance"]).features) == ["enhance"]
     with pytest.raises(ValueError, match="pitch"):
         own(STATES, LENGTHS, ["pitch"])
+
+
+def with_shortcut(tasks=("enhance",)):
+    torch.manual_seed(0)
+    return ShortcutIntegrator(
+        SparseMoE(3, 8, hidden_size=16, output_size=4),
+        WeightedLayerSum(3, 8),
+        input_size=8,
+        shortcut_tasks=tasks,
+    )
+
+
+def test_a_shortcut_is_added_to_its_tasks_alone():
+    integrator = with_shortcut()
+    with torch.no_grad():
+        # Odds of 1 to 2 to 5.
+        integrator.shortcut.logits.copy_(torch.tensor([1.0, 2.0, 5.0]).log())
+    padded = STATES.clone()
+    padded[:, 1, 4:] = 0
+    experts = integrator.integrator(padded, LENGTHS)
+    result = integrator(padded, LENGTHS)
+    layer_sum = (padded[0] + 2 * padded[1] + 5 * padded[2]) / 8
+    expected = experts.features["enhance"] + torch.einsum(
+        "btc,oc->bto", layer_sum, integrator.projection.weight
+    )
+    torch.testing.assert_close(result.features["enhance"], expected)
+    assert not result.features["enhance"][1, 4:].any()
+    assert torch.equal(result.features["emotion"], experts.features["emotion"])
+    for task, routing in experts.routing.items():
+        assert torch.equal(result.routing[task].experts, routing.experts)
+    assert result.auxiliary_losses == experts.auxiliary_losses
+
+
+def test_a_shortcut_is_not_run_for_another_task():
+    integrator = with_shortcut()
+    result = integrator(STATES, LENGTHS, ["emotion"])
+    assert list(result.features) == ["emotion"]
+    result.features["emotion"].sum().backward()
+    assert integrator.projection.weight.grad is None
+    assert integrator.shortcut.logits.grad is None
+
+
+@pytest.mark.parametrize("tasks", [(), ("enhance", "enhance")])
+def test_a_shortcut_needs_distinct_tasks(tasks):
+    with pytest.raises(ValueError, match="shortcut_tasks must be distinct"):
+        with_shortcut(tasks)
 
 
 def test_experts_can_be_weighted_sums():
