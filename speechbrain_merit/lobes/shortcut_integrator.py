@@ -15,11 +15,11 @@ from .integration import Integration
 class ShortcutIntegrator(nn.Module):
     """Adds a projection of a learned sum of the layers to some tasks' features.
 
-    A mixture of experts must pass on whatever a task needs, frame by frame,
-    and what was heard that way changes where another expert takes over. The
-    shortcut is open at all times, like that of a residual block (He et al.,
-    "Deep residual learning", arXiv 1512.03385, with a projection): the
-    integrator learns what it lacks.
+    All that a mixture of experts tells a task goes through the experts that
+    its gate favours in a frame, and changes with them. The shortcut is the same
+    for all frames, as in a residual block with a projection (He et al., "Deep
+    residual learning for image recognition", arXiv 1512.03385): the integrator
+    learns what it lacks.
 
     Arguments
     ---------
