@@ -175,6 +175,7 @@ RULES: dict[str, Kind] = {
     "layer_sum": Anything(),
     "integrator": Anything(),
     "integrator.tasks": Listed(OneOf(TASKS), at_least=1),
+    "integrator.shortcut_tasks": Listed(OneOf(TASKS), at_least=1),
     "frontend": Anything(),
     "enhancement_head": Anything(),
     "pooling": Anything(),

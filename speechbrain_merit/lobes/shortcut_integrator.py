@@ -102,9 +102,24 @@ class ShortcutIntegrator(nn.Module):
             If a task is unknown.
         """
         result = self.integrator(hidden_states, lengths, tasks)
-        asked = [t for t in self.shortcut_tasks if t in result.features]
+        self.add_shortcut(result.features, hidden_states)
+        return result
+
+    def add_shortcut(
+        self, features: dict[str, torch.Tensor], hidden_states: torch.Tensor
+    ) -> None:
+        """Adds the shortcut to those features, in place, that have it.
+
+        Arguments
+        ---------
+        features : dict of str to torch.Tensor
+            By task, `[batch, time, output_size]`.
+        hidden_states : torch.Tensor
+            All representations of the encoder, zero on padding, `[layer,
+            batch, time, channel]`.
+        """
+        asked = [task for task in self.shortcut_tasks if task in features]
         if asked:
             added = self.projection(self.shortcut(hidden_states))
             for task in asked:
-                result.features[task] = result.features[task] + added
-        return result
+                features[task] = features[task] + added

@@ -128,9 +128,7 @@ class TraceableShortcut(nn.Module):
     ) -> None:
         super().__init__()
         self.integrator = traceable_integrator(integrator.integrator, tasks)
-        self.shortcut = integrator.shortcut
-        self.projection = integrator.projection
-        self.tasks = [t for t in integrator.shortcut_tasks if t in tasks]
+        self.with_shortcut = integrator
 
     def forward(self, hidden_states: torch.Tensor) -> dict[str, torch.Tensor]:
         """Integrates, and adds the shortcut where a task has it.
@@ -146,10 +144,7 @@ class TraceableShortcut(nn.Module):
             Features of every task, `[1, frame, channel]`.
         """
         features = self.integrator(hidden_states)
-        if self.tasks:
-            added = self.projection(self.shortcut(hidden_states))
-            for task in self.tasks:
-                features[task] = features[task] + added
+        self.with_shortcut.add_shortcut(features, hidden_states)
         return features
 
 
