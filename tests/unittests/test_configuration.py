@@ -243,6 +243,16 @@ def test_unknown_tasks(variant, place, message):
     assert message in text and "Did you mean emotion?" in text
 
 
+def test_a_shortcut_is_for_a_known_task():
+    (text,) = complaints(
+        SPARSE.with_name("merit_plus.yaml"),
+        integrator="{shortcut_tasks: [enhanse]}",
+        data_folder="x",
+    )
+    assert "integrator.shortcut_tasks has 'enhanse'" in text
+    assert "Did you mean enhance?" in text
+
+
 def test_no_test_snr_means_clean_speech_alone(variant):
     check_hyperparameters(variant, "test_snrs_db: []")
 
