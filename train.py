@@ -31,37 +31,24 @@ from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.train_logger import TensorboardLogger
-from speechbrain_merit.batching import count_optimizer_steps, spread_batches
-from speechbrain_merit.borrowed_model import (
-    borrow_model,
-    without_encoder_source,
+from speechbrain_merit.config import check_hyperparameters
+from speechbrain_merit.config.corpora import add_corpus
+from speechbrain_merit.data.batches import count_optimizer_steps, spread_batches
+from speechbrain_merit.data.dynamic_batching import use_batch_sampler
+from speechbrain_merit.data.label_file import write_labels_once
+from speechbrain_merit.data.labels import map_label
+from speechbrain_merit.data.manifests import (
+    load_utterances,
+    manifest_paths,
+    read_manifest,
 )
-from speechbrain_merit.configuration import check_hyperparameters
-from speechbrain_merit.corpora import add_corpus
-from speechbrain_merit.distributed import (
-    SharedMean,
-    merge_over_processes,
-    num_processes,
-    seed_apart,
-    set_timeout,
-    whole_batch_losses,
-)
-from speechbrain_merit.dynamic_batching import use_batch_sampler
-from speechbrain_merit.evaluation_progress import identify
-from speechbrain_merit.folder_claim import claim_folder
-from speechbrain_merit.label_file import write_labels_once
-from speechbrain_merit.label_mapping import map_label
+from speechbrain_merit.data.mixing import EvaluationMixer, plan_mixtures
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
-from speechbrain_merit.losses import (
+from speechbrain_merit.losses.task_losses import (
     NO_LABEL,
     class_weights,
     emotion_loss,
     emotion_loss_weight,
-)
-from speechbrain_merit.manifests import (
-    load_utterances,
-    manifest_paths,
-    read_manifest,
 )
 from speechbrain_merit.metrics import (
     Condition,
@@ -73,17 +60,28 @@ from speechbrain_merit.metrics import (
     results_dictionary,
     write_results,
 )
-from speechbrain_merit.mixing import EvaluationMixer, plan_mixtures
-from speechbrain_merit.pretrained_folder import (
+from speechbrain_merit.metrics.routing import RoutingStats
+from speechbrain_merit.metrics.routing_report import RoutingReport
+from speechbrain_merit.pretrained.borrowing import (
+    borrow_model,
+    without_encoder_source,
+)
+from speechbrain_merit.pretrained.folder import (
     find_pretrained_folder,
     write_pretrained_folder,
 )
-from speechbrain_merit.routing_report import RoutingReport
-from speechbrain_merit.routing_stats import RoutingStats
-from speechbrain_merit.task_balancing.task_gradient_brain import (
-    TaskGradientBrain,
+from speechbrain_merit.training.distributed import (
+    SharedMean,
+    merge_over_processes,
+    num_processes,
+    seed_apart,
+    set_timeout,
+    whole_batch_losses,
 )
-from speechbrain_merit.training_statistics import TrainingStatistics
+from speechbrain_merit.training.evaluation_progress import identify
+from speechbrain_merit.training.folder_lock import claim_folder
+from speechbrain_merit.training.statistics import TrainingStatistics
+from speechbrain_merit.training.task_gradient_brain import TaskGradientBrain
 
 logger = get_logger(__name__)
 

@@ -26,9 +26,9 @@ from timing import describe_device
 
 from speechbrain.dataio.dataloader import make_dataloader
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain_merit.audio_cache import AudioCache
-from speechbrain_merit.manifests import NOISE_KEYS, write_manifest
-from speechbrain_merit.mixing import NoiseSource, TrainingMixer
+from speechbrain_merit.data.audio_cache import AudioCache
+from speechbrain_merit.data.manifests import NOISE_KEYS, write_manifest
+from speechbrain_merit.data.mixing import NoiseSource, TrainingMixer
 
 RATE_HZ = 16000
 NUM_NOISES = 20

@@ -23,9 +23,12 @@ import torch
 from timing import describe_device, synchronize
 
 from speechbrain.utils.distributed import ddp_init_group, get_local_rank
-from speechbrain_merit.distributed import num_processes, whole_batch_losses
 from speechbrain_merit.lobes import Integration
 from speechbrain_merit.lobes.routing_losses import router_means, routing_losses
+from speechbrain_merit.training.distributed import (
+    num_processes,
+    whole_batch_losses,
+)
 
 TASKS = ("enhance", "emotion")
 

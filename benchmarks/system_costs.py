@@ -20,10 +20,10 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 from torch.utils.flop_counter import FlopCounterMode
 
-from speechbrain_merit.corpora import add_corpus
+from speechbrain_merit.config.corpora import add_corpus
 from speechbrain_merit.lobes import EnhanceThenClassify, JointModel
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
-from speechbrain_merit.losses import emotion_loss
+from speechbrain_merit.losses.task_losses import emotion_loss
 
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEMS = (

@@ -37,7 +37,7 @@ from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from speechbrain_merit.lobes import JointModel
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
-from speechbrain_merit.losses import emotion_loss
+from speechbrain_merit.losses.task_losses import emotion_loss
 
 SAMPLE_RATE_HZ = 16000
 PARTS = ("encoder", "experts", "heads", "optimizer")

@@ -4,7 +4,7 @@
 For every change, the tests run in a forked process that has everything
 imported and collected already, so that a mutant costs no more than its tests:
 
-> python tools/mutate.py speechbrain_merit/mixing/mixture.py \
+> python tools/mutate.py speechbrain_merit/data/mixing/mixture.py \
 >     tests/unittests/test_mixing.py
 
 Authors

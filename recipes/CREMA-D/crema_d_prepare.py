@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_merit.preparation import (
+from speechbrain_merit.data.preparation import (
     Utterance,
     audio_files,
     cyclic_split,
@@ -78,7 +78,7 @@ def prepare_crema_d(
         heard in the voice alone, nothing for a tie.
     **options
         `emotions`, `noise` and more, see
-        `speechbrain_merit.preparation.prepare_corpus`.
+        `speechbrain_merit.data.preparation.prepare_corpus`.
 
     Raises
     ------

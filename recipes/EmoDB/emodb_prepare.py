@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_merit.preparation import (
+from speechbrain_merit.data.preparation import (
     Utterance,
     audio_files,
     cyclic_split,
@@ -70,7 +70,7 @@ def prepare_emodb(
         What the division of noise depends on where it has no splits.
     **options
         `emotions`, `noise` and more, see
-        `speechbrain_merit.preparation.prepare_corpus`.
+        `speechbrain_merit.data.preparation.prepare_corpus`.
 
     Raises
     ------

@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from speechbrain_merit.preparation import (
+from speechbrain_merit.data.preparation import (
     Utterance,
     cyclic_split,
     layout_error,
@@ -82,7 +82,7 @@ def prepare_iemocap(
         classes.
     **options
         `emotions`, `noise` and more, see
-        `speechbrain_merit.preparation.prepare_corpus`.
+        `speechbrain_merit.data.preparation.prepare_corpus`.
 
     Raises
     ------

@@ -24,7 +24,7 @@ from typing import Any
 
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.parallel import parallel_map
-from speechbrain_merit.preparation import (
+from speechbrain_merit.data.preparation import (
     Utterance,
     layout_error,
     prepare_corpus,
@@ -93,7 +93,7 @@ def prepare_meld(
         Threads that read headers, and programs that take out sound.
     **options
         `noise` and more, see
-        `speechbrain_merit.preparation.prepare_corpus`.
+        `speechbrain_merit.data.preparation.prepare_corpus`.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_merit.preparation import (
+from speechbrain_merit.data.preparation import (
     Utterance,
     layout_error,
     number_or_none,
@@ -91,7 +91,7 @@ def prepare_msp_podcast(
         One of `TEST_SETS`.
     **options
         `emotions`, `noise` and more, see
-        `speechbrain_merit.preparation.prepare_corpus`.
+        `speechbrain_merit.data.preparation.prepare_corpus`.
 
     Raises
     ------

@@ -15,8 +15,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from speechbrain_merit.manifests import NOISE_SPLITS
-from speechbrain_merit.preparation import audio_files, layout_error, read_sound
+from speechbrain_merit.data.manifests import NOISE_SPLITS
+from speechbrain_merit.data.preparation import (
+    audio_files,
+    layout_error,
+    read_sound,
+)
 
 _SPLIT_OF_FOLD = {
     "1": "train",

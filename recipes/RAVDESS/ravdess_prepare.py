@@ -20,8 +20,8 @@ from typing import Any
 from esc10_prepare import read_esc10
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_merit.manifests import UTTERANCE_SPLITS
-from speechbrain_merit.preparation import (
+from speechbrain_merit.data.manifests import UTTERANCE_SPLITS
+from speechbrain_merit.data.preparation import (
     audio_files,
     cyclic_split,
     layout_error,
@@ -29,7 +29,7 @@ from speechbrain_merit.preparation import (
     report_skipped,
     write_manifests,
 )
-from speechbrain_merit.trimming import speech_bounds
+from speechbrain_merit.data.preparation.trimming import speech_bounds
 
 logger = get_logger(__name__)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_merit.preparation import (
+from speechbrain_merit.data.preparation import (
     Utterance,
     audio_files,
     layout_error,
@@ -66,7 +66,7 @@ def prepare_voicebank_demand(
         Speakers of the training set who are kept for development; SpeechBrain
         keeps the same two.
     **options
-        See `speechbrain_merit.preparation.prepare_corpus`.
+        See `speechbrain_merit.data.preparation.prepare_corpus`.
 
     Raises
     ------

@@ -24,8 +24,8 @@ from synthetic_noise import NOISES, at_level
 
 from speechbrain.dataio import audio_io
 from speechbrain.utils.logger import get_logger
-from speechbrain_merit.audio import resample
-from speechbrain_merit.manifests import (
+from speechbrain_merit.data.audio import resample
+from speechbrain_merit.data.manifests import (
     NOISE_KEYS,
     UTTERANCE_KEYS,
     UTTERANCE_SPLITS,
@@ -205,7 +205,7 @@ def prepare_mini(
     ...     root / "data", None, root / "save", 16000, 0, 1, **sizes,
     ...     noise_duration_s=0.5,
     ... )  # fmt: skip
-    >>> from speechbrain_merit.manifests import read_manifest
+    >>> from speechbrain_merit.data.manifests import read_manifest
     >>> train = read_manifest(root / "save" / "train.json")
     >>> sorted(train)[0], train["mini_s01_sad_0001"]["wav"]
     ('mini_s01_angry_0000', '{data_root}/speech/s01/mini_s01_sad_0001.wav')

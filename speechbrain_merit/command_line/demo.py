@@ -7,7 +7,7 @@ Authors
 import argparse
 from typing import Any
 
-from speechbrain_merit.demo import make_demo, serve
+from speechbrain_merit.inference.demo import make_demo, serve
 
 from .loading import add_model_options, load
 

@@ -14,11 +14,10 @@ from typing import Any
 import ruamel.yaml
 
 from speechbrain.utils.logger import get_logger
+from speechbrain_merit.export.card import model_card
 from speechbrain_merit.inference import JointEnhancementClassifier
-from speechbrain_merit.plain import write_plain_folder
-from speechbrain_merit.pretrained_folder import use_plain_weights
-
-from .model_card import model_card
+from speechbrain_merit.pretrained.folder import use_plain_weights
+from speechbrain_merit.pretrained.plain import write_plain_folder
 
 logger = get_logger(__name__)
 

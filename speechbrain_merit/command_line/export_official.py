@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from speechbrain_merit.official import export_official
+from speechbrain_merit.export.official import export_official
 
 
 def add_parser(commands: Any) -> None:

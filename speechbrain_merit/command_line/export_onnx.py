@@ -10,8 +10,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from speechbrain_merit.onnx_export import export_onnx, quantize_weights
-from speechbrain_merit.onnx_export.exporting import largest_differences
+from speechbrain_merit.export.onnx import export_onnx, quantize_weights
+from speechbrain_merit.export.onnx.exporting import largest_differences
 
 from .loading import add_safe_option, load
 

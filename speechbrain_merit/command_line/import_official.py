@@ -8,8 +8,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from speechbrain_merit.official import import_official
-from speechbrain_merit.official.importing import EMOTIONS, GATES
+from speechbrain_merit.export.official import import_official
+from speechbrain_merit.export.official.importing import EMOTIONS, GATES
 
 
 def add_parser(commands: Any) -> None:

@@ -13,6 +13,7 @@ import soundfile
 from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
+from speechbrain_merit.data.preparation.files import printable
 from speechbrain_merit.inference import (
     JointEnhancementClassifier,
     ProcessedSpeech,
@@ -20,7 +21,6 @@ from speechbrain_merit.inference import (
 from speechbrain_merit.inference.chunking import CHUNK_S, OVERLAP_S
 from speechbrain_merit.inference.plots import plot_files
 from speechbrain_merit.lobes.joint_model import ENHANCE
-from speechbrain_merit.preparation.files import printable
 
 from .batches import make_batches
 from .input_files import Job, find_jobs

@@ -10,7 +10,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from speechbrain_merit.reporting import common_folds, find_runs, write_report
+from speechbrain_merit.experiments.report import (
+    common_folds,
+    find_runs,
+    write_report,
+)
 
 
 def add_parser(commands: Any) -> None:

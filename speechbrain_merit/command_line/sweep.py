@@ -12,8 +12,8 @@ from typing import Any
 from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_merit.corpora import DEFAULT_CORPUS
-from speechbrain_merit.sweep import (
+from speechbrain_merit.config.corpora import DEFAULT_CORPUS
+from speechbrain_merit.experiments.sweep import (
     Outcome,
     PlannedRun,
     Progress,
@@ -23,7 +23,7 @@ from speechbrain_merit.sweep import (
     read_spec,
     summary_text,
 )
-from speechbrain_merit.sweep.plan import as_arguments
+from speechbrain_merit.experiments.sweep.plan import as_arguments
 
 logger = get_logger(__name__)
 

@@ -16,16 +16,16 @@ from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.data_utils import batch_pad_right
 from speechbrain.utils.fetching import fetch
 from speechbrain.utils.run_opts import RunOptions
-from speechbrain_merit.audio import read_mono_blocks
+from speechbrain_merit.data.audio import read_mono_blocks
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
-from speechbrain_merit.plain.folder import (
+from speechbrain_merit.pretrained import MERIT_MINI
+from speechbrain_merit.pretrained.folder import find_pretrained_folder
+from speechbrain_merit.pretrained.plain.folder import (
     DESCRIPTION,
     WEIGHTS,
     load_plain,
     read_plain_folder,
 )
-from speechbrain_merit.pretrained import MERIT_MINI
-from speechbrain_merit.pretrained_folder import find_pretrained_folder
 
 from .chunking import CHUNK_S, OVERLAP_S
 from .devices import with_device_name

@@ -11,7 +11,7 @@ from pathlib import Path
 import soundfile
 import torch
 
-from speechbrain_merit.audio import resample_blocks
+from speechbrain_merit.data.audio import resample_blocks
 from speechbrain_merit.lobes.joint_model import ENHANCE
 
 

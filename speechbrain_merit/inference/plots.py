@@ -16,8 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from speechbrain_merit.audio import read_mono_blocks
-from speechbrain_merit.routing_plots import expert_colour
+from speechbrain_merit.data.audio import read_mono_blocks
+from speechbrain_merit.metrics.routing_plots import expert_colour
 
 from .timeline import EmotionSegment
 

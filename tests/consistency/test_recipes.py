@@ -13,7 +13,7 @@ import pytest
 import ruamel.yaml
 from repository import RECIPES, ROOT, relative
 
-from speechbrain_merit.corpora import find_corpora
+from speechbrain_merit.config.corpora import find_corpora
 
 
 def preparation(recipe: Path) -> str:

@@ -4,7 +4,7 @@ import pytest
 from repository import VARIANTS, relative
 from test_yaml import read_by_train, top_level
 
-from speechbrain_merit.configuration.rules import REQUIRED, RULES
+from speechbrain_merit.config.rules import REQUIRED, RULES
 
 # Of SpeechBrain's options, which a YAML need not set.
 OPTIONS = {"ckpt_interval_steps", "nonfinite_patience"}
@@ -26,7 +26,7 @@ def test_every_key_has_a_rule(path):
     missing = {k for k in keys if not k.startswith("__")} - set(RULES)
     assert not missing, (
         f"{relative(path)} has {', '.join(sorted(missing))}, for which "
-        "speechbrain_merit/configuration/rules.py has no rule."
+        "speechbrain_merit/config/rules.py has no rule."
     )
 
 

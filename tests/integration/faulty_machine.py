@@ -235,7 +235,7 @@ def watch_phases(path: str) -> None:
     from matplotlib.figure import Figure
 
     import speechbrain as sb
-    from speechbrain_merit import checkpoints
+    from speechbrain_merit.training import checkpoints
 
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     phases = ["starting"]
@@ -276,7 +276,7 @@ def put_in(fault: Fault) -> None:
     import torch
 
     import speechbrain as sb
-    from speechbrain_merit import checkpoints, evaluation_progress
+    from speechbrain_merit.training import checkpoints, evaluation_progress
 
     calls = [0]
 

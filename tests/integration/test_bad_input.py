@@ -6,7 +6,7 @@ import pytest
 import torch
 from small_run import run
 
-from speechbrain_merit.manifests import load_utterances
+from speechbrain_merit.data.manifests import load_utterances
 
 
 def test_nonsense_is_refused_before_any_work(tmp_path, data):

@@ -65,7 +65,7 @@ def test_two_at_once_are_refused(warm, straight, data):
     """The one that has the folder goes on; nothing of it is touched."""
     before = {path: path.stat().st_mtime_ns for path in straight.rglob("*")}
     holding = (
-        "import sys; from speechbrain_merit.folder_claim import claim_folder;"
+        "import sys; from speechbrain_merit.training.folder_lock import claim_folder;"
         "claim = claim_folder(sys.argv[1]); print(flush=True); input()"
     )
     with subprocess.Popen(

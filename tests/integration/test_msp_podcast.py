@@ -9,7 +9,7 @@ import soundfile
 import torch
 from small_run import run
 
-from speechbrain_merit.manifests import read_manifest
+from speechbrain_merit.data.manifests import read_manifest
 
 RATE = 16000
 FOUR = "ASHN"

@@ -9,8 +9,8 @@ import torch
 import yaml
 from small_run import run
 
+from speechbrain_merit.data.manifests import read_manifest
 from speechbrain_merit.inference import JointEnhancementClassifier
-from speechbrain_merit.manifests import read_manifest
 
 
 @pytest.fixture(scope="module")

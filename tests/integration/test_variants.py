@@ -9,9 +9,9 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 from small_run import ROOT, run
 
-from speechbrain_merit.corpora import add_corpus
+from speechbrain_merit.config.corpora import add_corpus
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
-from speechbrain_merit.losses import emotion_loss
+from speechbrain_merit.losses.task_losses import emotion_loss
 
 VARIANTS = sorted(path.stem for path in (ROOT / "hparams").glob("*.yaml"))
 PLAIN = [name for name in VARIANTS if name != "se_then_ser"]

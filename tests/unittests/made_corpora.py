@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechbrain_merit.manifests import manifest_paths, read_manifest
+from speechbrain_merit.data.manifests import manifest_paths, read_manifest
 
 ROOT = Path(__file__).parents[2]
 NOISE = {"kind": "split_folders"}

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from hyperpyyaml import load_hyperpyyaml
 
-from speechbrain_merit import pretrained_folder
-from speechbrain_merit.corpora import add_corpus
+from speechbrain_merit.config.corpora import add_corpus
+from speechbrain_merit.pretrained import folder as pretrained_folder
 
 ROOT = Path(__file__).parents[2]
 VARIANTS = sorted(path.stem for path in (ROOT / "hparams").glob("*.yaml"))

@@ -8,9 +8,9 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_merit import audio_cache
-from speechbrain_merit.audio import read_mono
-from speechbrain_merit.audio_cache import AudioCache
+from speechbrain_merit.data import audio_cache
+from speechbrain_merit.data.audio import read_mono
+from speechbrain_merit.data.audio_cache import AudioCache
 
 RATE = 16000
 

@@ -14,13 +14,17 @@ from toy_model import write_experiment
 
 from speechbrain.dataio import audio_io
 from speechbrain.dataio.batch import PaddedBatch
-from speechbrain_merit.audio import read_mono, read_mono_blocks
 from speechbrain_merit.command_line import main
+from speechbrain_merit.data.audio import read_mono, read_mono_blocks
+from speechbrain_merit.data.manifests import NOISE_KEYS, write_manifest
+from speechbrain_merit.data.mixing import (
+    EvaluationMixer,
+    NoiseSource,
+    TrainingMixer,
+)
+from speechbrain_merit.data.preparation import measure_durations
+from speechbrain_merit.data.preparation.files import printable
 from speechbrain_merit.inference import JointEnhancementClassifier
-from speechbrain_merit.manifests import NOISE_KEYS, write_manifest
-from speechbrain_merit.mixing import EvaluationMixer, NoiseSource, TrainingMixer
-from speechbrain_merit.preparation import measure_durations
-from speechbrain_merit.preparation.files import printable
 
 
 @pytest.fixture(scope="module")

@@ -7,16 +7,20 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_merit.losses import NO_LABEL, class_weights, emotion_loss
-from speechbrain_merit.manifests import (
+from speechbrain_merit.data.manifests import (
     NOISE_KEYS,
     UTTERANCE_KEYS,
     load_utterances,
     read_manifest,
     write_manifest,
 )
+from speechbrain_merit.data.mixing import NoiseSource, plan_mixtures
+from speechbrain_merit.losses.task_losses import (
+    NO_LABEL,
+    class_weights,
+    emotion_loss,
+)
 from speechbrain_merit.metrics import EmotionStats
-from speechbrain_merit.mixing import NoiseSource, plan_mixtures
 
 RATE = 16000
 FIELDS = {

@@ -23,7 +23,7 @@ from speechbrain_merit.metrics.calibration import (
     reliability_bins,
 )
 from speechbrain_merit.metrics.plots import plot_reliability
-from speechbrain_merit.pretrained_folder import write_pretrained_folder
+from speechbrain_merit.pretrained.folder import write_pretrained_folder
 
 
 def judged_with(logits, seed=0):

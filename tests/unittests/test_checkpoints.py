@@ -7,8 +7,8 @@ import shutil
 import pytest
 import torch
 
-from speechbrain_merit.checkpoints import WholeCheckpointer
-from speechbrain_merit.checksums import find_damage, write_checksums
+from speechbrain_merit.training.checkpoints import WholeCheckpointer
+from speechbrain_merit.training.checksums import find_damage, write_checksums
 
 
 @pytest.fixture
@@ -187,7 +187,9 @@ def test_one_without_its_name_is_none(saved, monkeypatch, interrupted):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"speechbrain_merit.checkpoints.{interrupted}", interrupt)
+        patch.setattr(
+            f"speechbrain_merit.training.checkpoints.{interrupted}", interrupt
+        )
         with pytest.raises(KeyboardInterrupt):
             checkpointer.save_checkpoint()
     assert len(checkpointer.list_checkpoints()) == 3

@@ -7,14 +7,14 @@ import pytest
 import ruamel.yaml
 
 from speechbrain.utils.run_opts import RunOptions
-from speechbrain_merit.configuration import (
+from speechbrain_merit.config import (
     check_hyperparameters,
     read_overrides,
     read_settings,
     suggestion,
 )
-from speechbrain_merit.configuration.names import tag_of
-from speechbrain_merit.corpora import add_corpus
+from speechbrain_merit.config.corpora import add_corpus
+from speechbrain_merit.config.names import tag_of
 
 ROOT = Path(__file__).parents[2]
 SPARSE = ROOT / "hparams" / "sparse_merit.yaml"

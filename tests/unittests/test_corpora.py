@@ -5,7 +5,7 @@ import sys
 import pytest
 from hyperpyyaml import load_hyperpyyaml
 
-from speechbrain_merit.corpora import add_corpus, find_corpora
+from speechbrain_merit.config.corpora import add_corpus, find_corpora
 
 VARIANT = """
 corpus: none

@@ -10,8 +10,8 @@ import torch
 from toy_model import EMOTIONS, write_experiment
 
 from speechbrain_merit.command_line import main
-from speechbrain_merit.demo import analyse, make_demo, serve
 from speechbrain_merit.inference import JointEnhancementClassifier
+from speechbrain_merit.inference.demo import analyse, make_demo, serve
 
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 
@@ -76,11 +76,13 @@ def test_the_command_says_what_is_missing(tmp_path, caplog, monkeypatch):
     def missing():
         raise ImportError("pip install 'speechbrain-merit[demo]'")
 
-    monkeypatch.setattr("speechbrain_merit.demo.page._import_gradio", missing)
+    monkeypatch.setattr(
+        "speechbrain_merit.inference.demo.page._import_gradio", missing
+    )
     assert main(["demo", "--model", str(tmp_path / "both")]) == 1
     assert "speechbrain-merit[demo]" in caplog.text
     monkeypatch.setattr(
-        "speechbrain_merit.demo.page._import_gradio", lambda: None
+        "speechbrain_merit.inference.demo.page._import_gradio", lambda: None
     )
     assert main(["demo", "--model", str(tmp_path / "ser")]) == 1
     assert "needs a model that enhances" in caplog.text

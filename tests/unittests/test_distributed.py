@@ -14,7 +14,30 @@ from speechbrain.dataio.sampler import (
     ReproducibleRandomSampler,
 )
 from speechbrain.utils.repro import SaveableGenerator
-from speechbrain_merit.distributed import (
+from speechbrain_merit.lobes import Integration, JointOutput, Routing
+from speechbrain_merit.lobes.routing_losses import (
+    kl_to_uniform,
+    router_means,
+    router_z_loss,
+    routing_losses,
+    switch_load_balance,
+)
+from speechbrain_merit.losses.task_losses import (
+    NO_LABEL,
+    emotion_loss,
+    emotion_loss_weight,
+)
+from speechbrain_merit.metrics import (
+    Condition,
+    EmotionStats,
+    MergeableStats,
+    condition_stats,
+    merge_ids,
+    results_dictionary,
+)
+from speechbrain_merit.metrics.routing import RoutingStats
+from speechbrain_merit.metrics.routing_report import RoutingReport
+from speechbrain_merit.training.distributed import (
     ProcessRandomState,
     ProcessShare,
     average_over_processes,
@@ -25,25 +48,6 @@ from speechbrain_merit.distributed import (
     share_data,
     whole_batch_losses,
 )
-from speechbrain_merit.lobes import Integration, JointOutput, Routing
-from speechbrain_merit.lobes.routing_losses import (
-    kl_to_uniform,
-    router_means,
-    router_z_loss,
-    routing_losses,
-    switch_load_balance,
-)
-from speechbrain_merit.losses import NO_LABEL, emotion_loss, emotion_loss_weight
-from speechbrain_merit.metrics import (
-    Condition,
-    EmotionStats,
-    MergeableStats,
-    condition_stats,
-    merge_ids,
-    results_dictionary,
-)
-from speechbrain_merit.routing_report import RoutingReport
-from speechbrain_merit.routing_stats import RoutingStats
 
 # Frames and utterances of each of two processes.
 SIZES = [(5, 3), (11, 2)]

@@ -11,9 +11,9 @@ from small_variants import VARIANTS, make_variant
 
 import speechbrain as sb
 from speechbrain.dataio.batch import PaddedBatch
-from speechbrain_merit.corpora import add_corpus
+from speechbrain_merit.config.corpora import add_corpus
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
-from speechbrain_merit.losses import NO_LABEL
+from speechbrain_merit.losses.task_losses import NO_LABEL
 from train import DualTaskBrain
 
 ROOT = Path(__file__).parents[2]

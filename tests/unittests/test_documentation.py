@@ -13,8 +13,8 @@ from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain_merit
 from speechbrain.dataio import audio_io
+from speechbrain_merit.data.manifests import manifest_paths, read_manifest
 from speechbrain_merit.lobes import JointModel
-from speechbrain_merit.manifests import manifest_paths, read_manifest
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

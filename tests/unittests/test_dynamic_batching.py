@@ -11,7 +11,7 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.sampler import DistributedSamplerWrapper
 from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.epoch_loop import EpochCounter
-from speechbrain_merit.dynamic_batching import (
+from speechbrain_merit.data.dynamic_batching import (
     make_batch_sampler,
     use_batch_sampler,
 )

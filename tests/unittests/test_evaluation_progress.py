@@ -5,15 +5,15 @@ import logging
 import pytest
 import torch
 
-from speechbrain_merit.evaluation_progress import (
+from speechbrain_merit.lobes import Routing
+from speechbrain_merit.metrics import Condition, TestStats, results_dictionary
+from speechbrain_merit.metrics.routing import RoutingStats
+from speechbrain_merit.metrics.routing_report import RoutingReport
+from speechbrain_merit.training.evaluation_progress import (
     EvaluationProgress,
     identify,
     remaining_options,
 )
-from speechbrain_merit.lobes import Routing
-from speechbrain_merit.metrics import Condition, TestStats, results_dictionary
-from speechbrain_merit.routing_report import RoutingReport
-from speechbrain_merit.routing_stats import RoutingStats
 
 LABELS = ["angry", "sad"]
 METRICS = ["ssnr_db", "si_sdr_db"]

@@ -12,7 +12,20 @@ import soundfile
 import torch
 from fuzzing import fuzz, hypothesis, in_both_forms
 
-from speechbrain_merit.audio import read_mono, read_mono_blocks, resample_blocks
+from speechbrain_merit.data.audio import (
+    read_mono,
+    read_mono_blocks,
+    resample_blocks,
+)
+from speechbrain_merit.data.manifests import (
+    NOISE_KEYS,
+    UTTERANCE_KEYS,
+    load_utterances,
+    read_manifest,
+    write_manifest,
+)
+from speechbrain_merit.data.mixing import NoiseSource, TrainingMixer, mix_at_snr
+from speechbrain_merit.data.preparation import read_sound
 from speechbrain_merit.inference.chunking import cross_fade, split_into_chunks
 from speechbrain_merit.lobes import (
     AttentiveStatisticsPooling,
@@ -23,16 +36,7 @@ from speechbrain_merit.lobes import (
 )
 from speechbrain_merit.lobes.bidirectional_lstm import BidirectionalLSTM
 from speechbrain_merit.lobes.lengths import absolute_lengths, step_mask
-from speechbrain_merit.manifests import (
-    NOISE_KEYS,
-    UTTERANCE_KEYS,
-    load_utterances,
-    read_manifest,
-    write_manifest,
-)
-from speechbrain_merit.mixing import NoiseSource, TrainingMixer, mix_at_snr
-from speechbrain_merit.preparation import read_sound
-from speechbrain_merit.routing_stats import RoutingStats
+from speechbrain_merit.metrics.routing import RoutingStats
 
 from hypothesis import strategies as st  # isort: skip
 

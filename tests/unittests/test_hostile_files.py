@@ -28,26 +28,29 @@ from speechbrain.utils.checkpoints import (
     torch_parameter_transfer,
     torch_recovery,
 )
-from speechbrain_merit.audio import read_mono, read_mono_blocks, resample
-from speechbrain_merit.checkpoints import WholeCheckpointer
 from speechbrain_merit.command_line import main
-from speechbrain_merit.inference import JointEnhancementClassifier
-from speechbrain_merit.lobes import SpeechEncoder
-from speechbrain_merit.manifests import load_utterances, read_manifest
-from speechbrain_merit.mixing import NoiseSource
-from speechbrain_merit.official.encoder_config import (
+from speechbrain_merit.data.audio import read_mono, read_mono_blocks, resample
+from speechbrain_merit.data.manifests import load_utterances, read_manifest
+from speechbrain_merit.data.mixing import NoiseSource
+from speechbrain_merit.data.preparation import find_audio
+from speechbrain_merit.data.preparation.noise_layouts import list_recordings
+from speechbrain_merit.export.official.encoder_config import (
     from_official_config,
     to_official_config,
 )
-from speechbrain_merit.official.scalar_pickle import read_mean_and_std
-from speechbrain_merit.official.weight_files import (
+from speechbrain_merit.export.official.scalar_pickle import read_mean_and_std
+from speechbrain_merit.export.official.weight_files import (
     read_checkpoint,
     read_state_dict,
 )
-from speechbrain_merit.plain import read_plain_folder, write_plain_folder
-from speechbrain_merit.preparation import find_audio
-from speechbrain_merit.preparation.noise_layouts import list_recordings
-from speechbrain_merit.pretrained_folder import load_emotions, load_model
+from speechbrain_merit.inference import JointEnhancementClassifier
+from speechbrain_merit.lobes import SpeechEncoder
+from speechbrain_merit.pretrained.folder import load_emotions, load_model
+from speechbrain_merit.pretrained.plain import (
+    read_plain_folder,
+    write_plain_folder,
+)
+from speechbrain_merit.training.checkpoints import WholeCheckpointer
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = {"device": "cpu"}

@@ -10,7 +10,7 @@ import soundfile
 import torch
 from toy_model import EMOTIONS, write_experiment
 
-from speechbrain_merit.audio import (
+from speechbrain_merit.data.audio import (
     read_mono,
     read_mono_blocks,
     resample,

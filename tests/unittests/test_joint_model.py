@@ -14,7 +14,7 @@ from speechbrain_merit.lobes import (
     SpeechEncoder,
     WaveformNormalization,
 )
-from speechbrain_merit.losses import emotion_loss
+from speechbrain_merit.losses.task_losses import emotion_loss
 
 ENCODER = {
     "model_type": "wavlm",

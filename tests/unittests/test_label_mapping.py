@@ -2,7 +2,7 @@
 
 import pytest
 
-from speechbrain_merit.label_mapping import map_label
+from speechbrain_merit.data.labels import map_label
 
 GIVEN = {
     "emotions": ["angry", "sad"],

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from speechbrain_merit.losses import (
+from speechbrain_merit.losses.task_losses import (
     NO_LABEL,
     class_weights,
     emotion_loss,

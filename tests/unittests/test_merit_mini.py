@@ -13,11 +13,11 @@ from synthetic_noise import rain
 
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.inference.enhancement import WaveformEnhancement
-from speechbrain_merit.audio import resample
 from speechbrain_merit.command_line import main
+from speechbrain_merit.data.audio import resample
+from speechbrain_merit.data.mixing import mix_at_snr
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.metrics.enhancement import si_sdr_db
-from speechbrain_merit.mixing import mix_at_snr
 from speechbrain_merit.pretrained import MERIT_MINI
 
 CPU = {"device": "cpu"}

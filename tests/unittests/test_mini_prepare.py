@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from speechbrain_merit.manifests import (
+from speechbrain_merit.data.manifests import (
     NOISE_KEYS,
     UTTERANCE_KEYS,
     manifest_paths,

@@ -16,13 +16,13 @@ from speechbrain.augment.time_domain import (
     DropChunk,
     SpeedPerturb,
 )
-from speechbrain_merit.manifests import (
+from speechbrain_merit.data.manifests import (
     NOISE_KEYS,
     UTTERANCE_KEYS,
     read_manifest,
     write_manifest,
 )
-from speechbrain_merit.mixing import (
+from speechbrain_merit.data.mixing import (
     EvaluationMixer,
     NoiseSource,
     SeededAddReverb,

@@ -16,7 +16,7 @@ from made_corpora import (
     write_sound,
 )
 
-from speechbrain_merit.corpora import add_corpus
+from speechbrain_merit.config.corpora import add_corpus
 
 FOUR = ["angry", "sad", "happy", "neutral"]
 EIGHT = [*FOUR, "surprised", "fearful", "disgusted", "contemptuous"]

@@ -11,10 +11,10 @@ from toy_model import write_experiment
 
 from speechbrain.dataio.dataloader import SaveableDataLoader
 from speechbrain.utils.epoch_loop import EpochCounter
-from speechbrain_merit.checkpoints import WholeCheckpointer
-from speechbrain_merit.losses import emotion_loss
-from speechbrain_merit.nonfinite import drop_nonfinite_gradients
-from speechbrain_merit.task_balancing import FixedBalancing
+from speechbrain_merit.losses import FixedBalancing
+from speechbrain_merit.losses.task_losses import emotion_loss
+from speechbrain_merit.training.checkpoints import WholeCheckpointer
+from speechbrain_merit.training.nonfinite import drop_nonfinite_gradients
 from train import DualTaskBrain
 
 LR = 0.1

@@ -17,6 +17,8 @@ from official_stand_in import (
 from toy_model import write_experiment
 
 from speechbrain_merit.command_line import main
+from speechbrain_merit.export.official import export_official, import_official
+from speechbrain_merit.export.official.exportable import check_exportable
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.lobes import (
     MeanPooling,
@@ -24,9 +26,7 @@ from speechbrain_merit.lobes import (
     SpectralMaskHead,
     WeightedSumIntegrator,
 )
-from speechbrain_merit.official import export_official, import_official
-from speechbrain_merit.official.exportable import check_exportable
-from speechbrain_merit.pretrained_folder import load_model
+from speechbrain_merit.pretrained.folder import load_model
 
 
 def contents(folder):

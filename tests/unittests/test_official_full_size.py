@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
+from speechbrain_merit.export.official import export_official, import_official
 from speechbrain_merit.inference import JointEnhancementClassifier
-from speechbrain_merit.official import export_official, import_official
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "official"
 # Of the largest value; the published code's own rounding is near 1e-5.

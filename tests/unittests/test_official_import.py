@@ -21,8 +21,8 @@ from official_stand_in import (
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.inference.enhancement import WaveformEnhancement
 from speechbrain_merit.command_line import main
+from speechbrain_merit.export.official import import_official
 from speechbrain_merit.inference import JointEnhancementClassifier
-from speechbrain_merit.official import import_official
 
 CPU = {"device": "cpu"}
 SHARED = Path(__file__).parents[3] / "shared" / "reference" / "official"

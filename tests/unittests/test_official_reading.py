@@ -14,12 +14,12 @@ import pytest
 import torch
 from official_stand_in import make_stand_in, write_stand_in
 
-from speechbrain_merit.official import import_official
-from speechbrain_merit.official.scalar_pickle import (
+from speechbrain_merit.export.official import import_official
+from speechbrain_merit.export.official.scalar_pickle import (
     read_mean_and_std,
     write_mean_and_std,
 )
-from speechbrain_merit.official.weight_files import (
+from speechbrain_merit.export.official.weight_files import (
     read_checkpoint,
     read_state_dict,
 )

@@ -13,6 +13,13 @@ from small_variants import VARIANTS, make_variant
 from toy_model import EMOTIONS, write_experiment
 
 from speechbrain_merit.command_line import main
+from speechbrain_merit.export.onnx.exporting import export_onnx
+from speechbrain_merit.export.onnx.quantization import (
+    quantize_weights,
+    round_to_int8,
+)
+from speechbrain_merit.export.onnx.spectrum import InverseTransform, Transform
+from speechbrain_merit.export.onnx.traceable_model import traceable
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.lobes import (
     EmotionHead,
@@ -23,13 +30,6 @@ from speechbrain_merit.lobes import (
     SpectralMaskHead,
     SpeechEncoder,
 )
-from speechbrain_merit.onnx_export.exporting import export_onnx
-from speechbrain_merit.onnx_export.quantization import (
-    quantize_weights,
-    round_to_int8,
-)
-from speechbrain_merit.onnx_export.spectrum import InverseTransform, Transform
-from speechbrain_merit.onnx_export.traceable_model import traceable
 
 
 def noise(num_samples):
@@ -196,7 +196,7 @@ def test_nan_is_no_agreement(interface, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnxruntime", runtime)
     monkeypatch.setitem(sys.modules, "onnx", MagicMock())
     monkeypatch.setattr(
-        "speechbrain_merit.onnx_export.exporting._export",
+        "speechbrain_merit.export.onnx.exporting._export",
         lambda network, path: path.touch(),
     )
     with pytest.raises(ValueError, match="differs from PyTorch by.*nan"):

@@ -22,8 +22,11 @@ from speechbrain_merit.lobes import (
     MeanPooling,
     SpeechEncoder,
 )
-from speechbrain_merit.plain import read_plain_folder, write_plain_folder
-from speechbrain_merit.plain.description import build, describe
+from speechbrain_merit.pretrained.plain import (
+    read_plain_folder,
+    write_plain_folder,
+)
+from speechbrain_merit.pretrained.plain.description import build, describe
 
 CPU = {"device": "cpu"}
 

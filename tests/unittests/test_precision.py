@@ -5,7 +5,7 @@ import torch
 from toy_model import write_experiment
 
 from speechbrain.nnet.losses import l1_loss
-from speechbrain_merit.losses import emotion_loss
+from speechbrain_merit.losses.task_losses import emotion_loss
 
 LENGTHS = torch.tensor([1.0, 0.7, 0.4, 0.9])
 

@@ -7,8 +7,8 @@ import pytest
 from made_corpora import make_noise, write_sound
 
 from speechbrain.dataio import audio_io
-from speechbrain_merit.manifests import NOISE_KEYS, write_manifest
-from speechbrain_merit.preparation import (
+from speechbrain_merit.data.manifests import NOISE_KEYS, write_manifest
+from speechbrain_merit.data.preparation import (
     Utterance,
     durations,
     measure_durations,

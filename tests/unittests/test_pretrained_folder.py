@@ -15,12 +15,12 @@ from speechbrain_merit.inference.stock_adapters import (
     EmotionScores,
 )
 from speechbrain_merit.lobes import EnhanceThenClassify
-from speechbrain_merit.plain import write_plain_folder
-from speechbrain_merit.pretrained_folder import (
+from speechbrain_merit.pretrained.folder import (
     find_pretrained_folder,
     load_model,
     use_plain_weights,
 )
+from speechbrain_merit.pretrained.plain import write_plain_folder
 
 CPU = {"device": "cpu"}
 

@@ -15,8 +15,8 @@ import pytest
 import soundfile
 import torch
 
-from speechbrain_merit.audio import read_mono
-from speechbrain_merit.manifests import (
+from speechbrain_merit.data.audio import read_mono
+from speechbrain_merit.data.manifests import (
     NOISE_KEYS,
     UTTERANCE_KEYS,
     manifest_paths,

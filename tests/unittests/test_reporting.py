@@ -15,28 +15,28 @@ import pytest
 from synthetic_runs import write_run
 
 from speechbrain_merit.command_line import main
-from speechbrain_merit.metrics.results import MIXTURE_COLUMNS
-from speechbrain_merit.reporting import (
+from speechbrain_merit.experiments.report import (
     check_comparable,
     common_folds,
     find_runs,
     read_run,
     write_report,
 )
-from speechbrain_merit.reporting.figures import recall_by_noise
-from speechbrain_merit.reporting.markup import (
+from speechbrain_merit.experiments.report.figures import recall_by_noise
+from speechbrain_merit.experiments.report.markup import (
     html_text,
     latex_text,
     markdown_text,
 )
-from speechbrain_merit.reporting.scores import Estimate, score_systems
-from speechbrain_merit.reporting.tables import (
+from speechbrain_merit.experiments.report.scores import Estimate, score_systems
+from speechbrain_merit.experiments.report.tables import (
     Cell,
     Table,
     calibration_table,
     metric_table,
     probability,
 )
+from speechbrain_merit.metrics.results import MIXTURE_COLUMNS
 
 # Finding and reading
 

@@ -10,14 +10,17 @@ from scipy.stats import wilcoxon
 from sklearn.metrics import f1_score, recall_score
 from synthetic_runs import EMOTIONS, write_run
 
-from speechbrain_merit.reporting.resampling import (
+from speechbrain_merit.experiments.report.resampling import (
     average_recall,
     f1_macro,
     resampled_sums,
 )
-from speechbrain_merit.reporting.runs import find_runs
-from speechbrain_merit.reporting.scores import UNPROCESSED, score_systems
-from speechbrain_merit.reporting.significance import (
+from speechbrain_merit.experiments.report.runs import find_runs
+from speechbrain_merit.experiments.report.scores import (
+    UNPROCESSED,
+    score_systems,
+)
+from speechbrain_merit.experiments.report.significance import (
     bootstrap_p,
     compare,
     holm,

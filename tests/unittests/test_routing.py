@@ -10,14 +10,14 @@ import torch
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from speechbrain_merit.grouped_routing import GroupedRoutingStats
 from speechbrain_merit.lobes import Routing
-from speechbrain_merit.routing_plots import (
+from speechbrain_merit.metrics.grouped_routing import GroupedRoutingStats
+from speechbrain_merit.metrics.routing import RoutingStats
+from speechbrain_merit.metrics.routing_plots import (
     expert_colour,
     plot_expert_timeline,
     plot_shares,
 )
-from speechbrain_merit.routing_stats import RoutingStats
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

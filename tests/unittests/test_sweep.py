@@ -13,8 +13,8 @@ import pytest
 
 import speechbrain
 from speechbrain_merit.command_line import main
-from speechbrain_merit.configuration import read_overrides
-from speechbrain_merit.sweep import (
+from speechbrain_merit.config import read_overrides
+from speechbrain_merit.experiments.sweep import (
     Progress,
     Scheduler,
     parse_systems,
@@ -22,7 +22,7 @@ from speechbrain_merit.sweep import (
     read_spec,
     summary_text,
 )
-from speechbrain_merit.sweep.folder_lock import lock_folder
+from speechbrain_merit.training.sweep_folder_lock import lock_folder
 
 # Does what its options say, and notes when; results are the last thing made.
 STUB = """\

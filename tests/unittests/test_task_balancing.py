@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from speechbrain_merit.task_balancing import (
+from speechbrain_merit.losses import (
     KINDS,
     FixedBalancing,
     GradNorm,
@@ -14,7 +14,7 @@ from speechbrain_merit.task_balancing import (
     UncertaintyBalancing,
     task_balancing,
 )
-from speechbrain_merit.task_balancing.gradnorm import (
+from speechbrain_merit.losses.gradnorm import (
     MINIMUM_WEIGHT,
     updated_task_weights,
 )

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from speechbrain_merit.batching import count_optimizer_steps, spread_batches
+from speechbrain_merit.data.batches import count_optimizer_steps, spread_batches
 
 
 @pytest.mark.parametrize(

@@ -10,19 +10,19 @@ import sys
 import pytest
 import torch
 
-from speechbrain_merit.checkpoints import WholeCheckpointer
-from speechbrain_merit.folder_claim import claim_folder
-from speechbrain_merit.label_file import write_labels_once
+from speechbrain_merit.data.label_file import write_labels_once
 from speechbrain_merit.lobes import Routing
-from speechbrain_merit.training_faults import (
+from speechbrain_merit.training.checkpoints import WholeCheckpointer
+from speechbrain_merit.training.faults import (
     explained_faults,
     naming_utterances,
 )
-from speechbrain_merit.training_statistics import TrainingStatistics
+from speechbrain_merit.training.folder_lock import claim_folder
+from speechbrain_merit.training.statistics import TrainingStatistics
 
 CLAIM = """
 import sys
-from speechbrain_merit.folder_claim import claim_folder
+from speechbrain_merit.training.folder_lock import claim_folder
 claim = claim_folder(sys.argv[1])
 """
 

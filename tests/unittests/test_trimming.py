@@ -9,7 +9,7 @@ import math
 import pytest
 import torch
 
-from speechbrain_merit.trimming import speech_bounds
+from speechbrain_merit.data.preparation.trimming import speech_bounds
 
 RATE_HZ = 16000
 

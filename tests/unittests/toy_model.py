@@ -12,7 +12,7 @@ from hyperpyyaml import load_hyperpyyaml, resolve_references
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_merit.lobes import JointModel
-from speechbrain_merit.pretrained_folder import write_pretrained_folder
+from speechbrain_merit.pretrained.folder import write_pretrained_folder
 
 EMOTIONS = ["angry", "sad", "happy", "neutral"]
 _ENCODER = """\

@@ -22,14 +22,14 @@ from hyperpyyaml import load_hyperpyyaml, resolve_references
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.seed import seed_everything
-from speechbrain_merit.manifests import (
+from speechbrain_merit.data.manifests import (
     NOISE_KEYS,
     UTTERANCE_KEYS,
     manifest_paths,
     write_manifest,
 )
-from speechbrain_merit.mixing import NoiseSource, plan_mixtures
-from speechbrain_merit.pretrained_folder import write_pretrained_folder
+from speechbrain_merit.data.mixing import NoiseSource, plan_mixtures
+from speechbrain_merit.pretrained.folder import write_pretrained_folder
 
 SEED = 20260101
 RATE_HZ = 16000

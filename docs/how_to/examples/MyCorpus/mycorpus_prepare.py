@@ -6,7 +6,7 @@ Authors
 
 from pathlib import Path
 
-from speechbrain_merit.preparation import (
+from speechbrain_merit.data.preparation import (
     Utterance,
     audio_files,
     cyclic_split,

@@ -1,0 +1,184 @@
+"""Audio that was decoded and resampled once, kept in a folder or in memory.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import collections
+import contextlib
+import hashlib
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from speechbrain_merit.data.audio import read_mono
+
+# Part of every key; to be raised when `read_mono` gives other samples.
+_VERSION = 1
+
+
+class AudioCache:
+    """Reads as `read_mono` does, and keeps what it has read.
+
+    The samples are those of `read_mono` to the last bit. They are kept under
+    the file's path, size and time of last change, so that a file that was
+    changed is read anew. A folder may be shared by any number of processes
+    and trainings; nothing in it is ever removed. Memory is held by every
+    loader process for itself, the least recently read parts go first.
+
+    Arguments
+    ---------
+    folder : str or Path, optional
+        Where to keep samples on disk, 64 kB per second of 16 kHz; created
+        when needed. By default nothing is written.
+    memory_mib : float
+        How much to keep in memory, in MiB.
+
+    Raises
+    ------
+    ValueError
+        If `memory_mib` is negative.
+
+    Example
+    -------
+    >>> from speechbrain.dataio import audio_io
+    >>> folder = getfixture("tmpdir")
+    >>> path = str(folder / "speech.wav")
+    >>> audio_io.save(path, torch.zeros(1, 48000), 48000)
+    >>> read = AudioCache(folder / "cache")
+    >>> read(path, 16000).shape, read(path, 16000, 0.5).shape
+    (torch.Size([16000]), torch.Size([8000]))
+    >>> len(list(Path(folder / "cache").rglob("*.npy")))
+    2
+    """
+
+    def __init__(
+        self, folder: str | Path | None = None, memory_mib: float = 0.0
+    ) -> None:
+        if not memory_mib >= 0:
+            raise ValueError(
+                f"memory_mib is {memory_mib}: give 0 or a positive number."
+            )
+        self.folder = None if folder is None else Path(folder)
+        self.memory_bytes = memory_mib * 2**20
+        self._empty_memory()
+
+    def __call__(
+        self,
+        path: str,
+        sample_rate_hz: int,
+        start_s: float = 0.0,
+        duration_s: float | None = None,
+    ) -> torch.Tensor:
+        """Gives a stretch of an audio file, see `read_mono`.
+
+        Arguments
+        ---------
+        path : str
+            Any file that soundfile reads.
+        sample_rate_hz : int
+            Sample rate of the result.
+        start_s : float
+            Where to start, in seconds from the beginning of the file.
+        duration_s : float, optional
+            How much to read, in seconds; to the end of the file by default.
+
+        Returns
+        -------
+        torch.Tensor
+            Samples in float32, `[time]`; the caller's own.
+
+        Raises
+        ------
+        ValueError
+            As `read_mono`; or if the folder cannot be written to.
+        """
+        stretch = (path, sample_rate_hz, start_s, duration_s)
+        if self.folder is None and not self.memory_bytes:
+            return read_mono(*stretch)
+        key = _key(*stretch)
+        if key is None:
+            return read_mono(*stretch)
+        samples = self._memory.get(key)
+        if samples is None:
+            samples = self._from_folder(key)
+            if samples is None:
+                samples = read_mono(*stretch)
+                self._to_folder(key, samples)
+            self._to_memory(key, samples)
+        else:
+            self._memory.move_to_end(key)
+        return samples.clone()
+
+    def _empty_memory(self) -> None:
+        self._memory: collections.OrderedDict[str, torch.Tensor] = (
+            collections.OrderedDict()
+        )
+        self._held_bytes = 0
+
+    def _to_memory(self, key: str, samples: torch.Tensor) -> None:
+        if samples.nbytes > self.memory_bytes:
+            return
+        self._memory[key] = samples
+        self._held_bytes += samples.nbytes
+        while self._held_bytes > self.memory_bytes:
+            _, dropped = self._memory.popitem(last=False)
+            self._held_bytes -= dropped.nbytes
+
+    @staticmethod
+    def _file(folder: Path, key: str) -> Path:
+        # So that no folder has to hold a file for every utterance.
+        return folder / key[:2] / f"{key}.npy"
+
+    def _from_folder(self, key: str) -> torch.Tensor | None:
+        if self.folder is None:
+            return None
+        try:
+            return torch.from_numpy(np.load(self._file(self.folder, key)))
+        except (OSError, ValueError, EOFError):
+            # Not there, or damaged: to be written once more.
+            return None
+
+    def _to_folder(self, key: str, samples: torch.Tensor) -> None:
+        if self.folder is None:
+            return
+        path = self._file(self.folder, key)
+        # Under its name only when whole: other processes may look.
+        partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                np.save(file, samples.numpy())
+            os.replace(partial, path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise ValueError(
+                f"The audio cache {self.folder} cannot be written to: {error}. "
+                "Make room there, or set audio_cache_folder to another folder "
+                "or to null."
+            ) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A loader process that is spawned starts with an empty memory.
+        return {"folder": self.folder, "memory_bytes": self.memory_bytes}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._empty_memory()
+
+
+def _key(path: str, *stretch: float | None) -> str | None:
+    """Names a stretch of a file as it is now; None without the file."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        # `read_mono` tells what is wrong.
+        return None
+    file = (os.path.realpath(path), status.st_size, status.st_mtime_ns)
+    text = "\x1f".join(map(repr, (_VERSION, *file, *stretch)))
+    return hashlib.blake2b(text.encode("utf-8"), digest_size=16).hexdigest()

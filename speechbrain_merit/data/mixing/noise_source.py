@@ -1,0 +1,199 @@
+"""Crops of noise recordings, never digital silence.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from speechbrain_merit.data.audio import read_mono
+from speechbrain_merit.data.manifests import (
+    NOISE_KEYS,
+    check_items,
+    read_manifest,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class NoiseCrop:
+    """Which stretch of which recording.
+
+    Arguments
+    ---------
+    noise_id : str
+        Identity of the recording in its manifest.
+    offset : int
+        First sample, at the source's sample rate.
+    """
+
+    noise_id: str
+    offset: int
+
+
+class NoiseSource:
+    """Draws and reads stretches of the recordings of a manifest.
+
+    A recording that is shorter than the stretch starts over. Recordings stay
+    decoded in memory up to `cache_size` of them.
+
+    Arguments
+    ---------
+    manifest : str or Path
+        Noise manifest as data preparation writes it.
+    noise_folder : str
+        Replaces `{noise_root}` in its paths.
+    sample_rate_hz : int
+        Sample rate of the crops.
+    minimum_rms_db : float
+        Crops below this level, in dB of full scale, count as silence: many
+        recordings are padded with zeros, and such a crop would have to be
+        amplified without bound.
+    max_draws : int
+        Draws before a set of recordings counts as silent altogether.
+    cache_size : int
+        Number of decoded recordings to keep in memory, for every loader
+        process.
+    read : callable
+        Reads recordings as `read_mono` does, e.g. an `AudioCache` with a
+        folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the manifest does not exist.
+    ValueError
+        If an item lacks a field.
+    """
+
+    def __init__(
+        self,
+        manifest: str | Path,
+        noise_folder: str,
+        sample_rate_hz: int,
+        minimum_rms_db: float = -70.0,
+        max_draws: int = 100,
+        cache_size: int = 512,
+        read: Callable[..., torch.Tensor] = read_mono,
+    ) -> None:
+        self.manifest = Path(manifest)
+        self.entries = read_manifest(manifest)
+        check_items(self.manifest, self.entries, NOISE_KEYS)
+        self.noise_ids = sorted(self.entries)
+        self.noise_folder = noise_folder
+        self.sample_rate_hz = sample_rate_hz
+        self.minimum_rms = 10 ** (minimum_rms_db / 20)
+        self.max_draws = max_draws
+        self.read_audio = read
+        self._read = functools.lru_cache(maxsize=cache_size)(self._decode)
+
+    def __len__(self) -> int:
+        """Number of recordings."""
+        return len(self.noise_ids)
+
+    def draw(
+        self, num_samples: int, generator: torch.Generator
+    ) -> tuple[NoiseCrop, torch.Tensor]:
+        """Draws a recording and a place in it that is not silent.
+
+        Arguments
+        ---------
+        num_samples : int
+            Length of the crop.
+        generator : torch.Generator
+            Source of all randomness.
+
+        Returns
+        -------
+        tuple of NoiseCrop and torch.Tensor
+            What was drawn, and its samples, `[time]`.
+
+        Raises
+        ------
+        ValueError
+            If nothing but silence was found, a recording cannot be read, or
+            there is none.
+        """
+        if not len(self):
+            raise ValueError(f"{self.manifest} has no recordings.")
+        for _ in range(self.max_draws):
+            noise_id = self.noise_ids[_integer(len(self.noise_ids), generator)]
+            available = len(self._read(noise_id))
+            # A recording that is long enough is not wrapped around.
+            places = max(available - num_samples + 1, 1)
+            if available < num_samples:
+                places = available
+            crop = NoiseCrop(noise_id, _integer(places, generator))
+            samples = self.read(crop, num_samples)
+            if samples.square().mean().sqrt() >= self.minimum_rms:
+                return crop, samples
+        raise ValueError(
+            f"{self.max_draws} crops of the recordings in {self.manifest} "
+            f"were all silent, the last one from {noise_id}: check the files."
+        )
+
+    def read(self, crop: NoiseCrop, num_samples: int) -> torch.Tensor:
+        """Reads a stretch of a recording.
+
+        Arguments
+        ---------
+        crop : NoiseCrop
+            Which one.
+        num_samples : int
+            Its length.
+
+        Returns
+        -------
+        torch.Tensor
+            Samples, `[time]`.
+        """
+        recording = self._read(crop.noise_id)
+        stop = crop.offset + num_samples
+        if stop <= len(recording):
+            return recording[crop.offset : stop].clone()
+        index = torch.arange(crop.offset, crop.offset + num_samples)
+        return recording[index % len(recording)]
+
+    def fields(self, noise_id: str) -> Mapping[str, Any]:
+        """Gives the manifest's fields of a recording.
+
+        Arguments
+        ---------
+        noise_id : str
+            Identity of the recording.
+
+        Returns
+        -------
+        Mapping
+            Its fields.
+        """
+        return self.entries[noise_id]
+
+    def _decode(self, noise_id: str) -> torch.Tensor:
+        fields = self.entries[noise_id]
+        path = fields["wav"].replace("{noise_root}", str(self.noise_folder))
+        return self.read_audio(
+            path,
+            self.sample_rate_hz,
+            fields.get("start_s", 0.0),
+            fields["duration_s"],
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Loader processes that are spawned need a picklable source.
+        state = dict(self.__dict__)
+        state["_read"] = self._read.cache_parameters()["maxsize"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._read = functools.lru_cache(maxsize=state["_read"])(self._decode)
+
+
+def _integer(limit: int, generator: torch.Generator) -> int:
+    return int(torch.randint(limit, (1,), generator=generator))

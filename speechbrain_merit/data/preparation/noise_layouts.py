@@ -1,0 +1,231 @@
+"""Noise sets as they are distributed, and folders that people make.
+
+MUSAN: D. Snyder, G. Chen, D. Povey, arXiv 1510.08484. DEMAND: J. Thiemann,
+N. Ito, E. Vincent, Proc. Meetings on Acoustics 19, 2013. DNS Challenge: C. K.
+A. Reddy et al., Interspeech 2020.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import csv
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from speechbrain_merit.data.contained_paths import check_paths
+from speechbrain_merit.data.manifests import NOISE_SPLITS, read_manifest
+
+from .files import find_audio, layout_error
+
+UNTYPED = "untyped"
+_SPLIT_FOLDERS = {
+    "train": "train",
+    "dev": "valid",
+    "valid": "valid",
+    "validation": "valid",
+    "development": "valid",
+    "test": "test",
+}
+_DNS_FOLDERS = (
+    "datasets_fullband/noise_fullband",
+    "datasets/noise",
+    "noise_fullband",
+)
+# Such as door_Freesound_validated_451485_0.wav: what sounds, the recording,
+# and which piece of it.
+_DNS_FREESOUND = re.compile(
+    r"(?P<type>.+?)_?Freesound_(?P<source>.*)_\d+", re.I
+)
+_ROOT = re.compile(r"^(\{\w+\}|\$\w+)/")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """A noise recording and what its place or name says about it.
+
+    Arguments
+    ---------
+    path : str
+        Relative to the noise folder; or absolute.
+    noise_type : str
+        Kind of noise.
+    source : str
+        Recordings of one source stay in one split.
+    split : str, optional
+        One of `NOISE_SPLITS`, or `test` where the kinds of noise decide
+        between seen and unseen; None where it is ours to choose.
+    """
+
+    path: str
+    noise_type: str
+    source: str
+    split: str | None = None
+
+
+def list_recordings(
+    noise_folder: Path, kind: str, manifests: Mapping[str, str] | None
+) -> list[Recording]:
+    """Lists the recordings of a noise set.
+
+    Arguments
+    ---------
+    noise_folder : Path
+        Where they are.
+    kind : str
+        One of `KINDS`: `split_folders` has folders train, dev (or valid) and
+        test, each with the recordings or a folder per kind of noise, test
+        also with a folder seen and one unseen; `type_folders` has a folder
+        per kind of noise; `musan`, `demand` and `dns` are as published;
+        `manifests` is listed in files.
+    manifests : Mapping or None
+        For `manifests`, and only there: file by split. JSON as
+        `write_manifest` writes it, or CSV as SpeechBrain's noise lists are,
+        of which `wav` and, if it is there, `noise_type` are read.
+
+    Returns
+    -------
+    list of Recording
+        In a reproducible order.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder is not laid out so.
+    ValueError
+        If there is no such kind, or manifests do not go with it.
+
+    Example
+    -------
+    >>> folder = Path(getfixture("tmpdir"))
+    >>> for place in ("DKITCHEN", "TBUS"):
+    ...     (folder / place).mkdir()
+    ...     (folder / place / "ch01.wav").touch()
+    >>> [r.noise_type for r in list_recordings(folder, "demand", None)]
+    ['DKITCHEN', 'TBUS']
+    """
+    if kind not in KINDS:
+        raise ValueError(f"Unknown kind of noise {kind!r}: use one of {KINDS}.")
+    if (manifests is not None) != (kind == "manifests"):
+        raise ValueError(
+            f"The noise of kind {kind!r} was given the manifests {manifests}: "
+            "'manifests' needs them, and no other kind takes them."
+        )
+    if manifests is not None:
+        return _from_manifests(manifests)
+    if not noise_folder.is_dir():
+        raise layout_error(noise_folder, "*", "noise recordings")
+    return _LAYOUTS[kind](noise_folder)
+
+
+def _split_folders(noise_folder: Path) -> list[Recording]:
+    found, splits = [], set()
+    for folder in sorted(noise_folder.iterdir()):
+        split = _SPLIT_FOLDERS.get(folder.name.lower())
+        if split is None or not folder.is_dir():
+            continue
+        splits.add(split)
+        for path in find_audio(folder):
+            place, split_here = Path(path).parts, split
+            if split == "test" and place[0] in ("seen", "unseen"):
+                split_here, place = place[0], place[1:]
+            noise_type = place[0] if len(place) > 1 else UNTYPED
+            path = f"{folder.name}/{path}"
+            found.append(Recording(path, noise_type, path, split_here))
+    folders = {"train": "train", "valid": "dev", "test": "test"}
+    missing = [folders[name] for name in folders if name not in splits]
+    if missing:
+        raise layout_error(
+            noise_folder, "train", f"folder {', '.join(missing)}"
+        )
+    return found
+
+
+def _type_folders(noise_folder: Path) -> list[Recording]:
+    found = [
+        Recording(path, Path(path).parts[0], path)
+        for path in find_audio(noise_folder)
+        if "/" in path
+    ]
+    if not found:
+        raise layout_error(noise_folder, "*/*.*", "folders of recordings")
+    return found
+
+
+def _musan(noise_folder: Path) -> list[Recording]:
+    found = [
+        Recording(path, Path(path).parts[0], path)
+        for path in find_audio(noise_folder)
+        if path.startswith(("music/", "noise/", "speech/"))
+    ]
+    if not found:
+        raise layout_error(
+            noise_folder, "noise", "folders music, noise and speech of MUSAN"
+        )
+    return found
+
+
+def _demand(noise_folder: Path) -> list[Recording]:
+    # The sixteen channels are one recording by as many microphones.
+    found = [
+        Recording(path, Path(path).parent.name, path)
+        for path in find_audio(noise_folder)
+        if path.endswith("/ch01.wav")
+    ]
+    if not found:
+        raise layout_error(
+            noise_folder, "*/ch01.wav", "folders such as DKITCHEN with ch01.wav"
+        )
+    return found
+
+
+def _dns(noise_folder: Path) -> list[Recording]:
+    present = [f for f in _DNS_FOLDERS if (noise_folder / f).is_dir()]
+    inside = f"{present[0]}/" if present else ""
+    found = []
+    for path in find_audio(noise_folder / inside):
+        match = _DNS_FREESOUND.fullmatch(Path(path).stem)
+        noise_type = match["type"].lower() if match else UNTYPED
+        source = match["source"] if match else path
+        found.append(Recording(inside + path, noise_type or UNTYPED, source))
+    if not found:
+        raise layout_error(noise_folder, "*.wav", "noise clips of DNS")
+    return found
+
+
+def _from_manifests(manifests: Mapping[str, str]) -> list[Recording]:
+    unknown = sorted(set(manifests) - {*NOISE_SPLITS, "test"})
+    if unknown:
+        raise ValueError(
+            f"The noise manifests name the splits {unknown}: use "
+            f"{[*NOISE_SPLITS, 'test']}."
+        )
+    found = []
+    for split, file in manifests.items():
+        for fields in _items(Path(file)):
+            if not fields.get("wav"):
+                raise ValueError(f"{file} has an item without the field wav.")
+            path = _ROOT.sub("", fields["wav"])
+            check_paths(file, [path])
+            noise_type = fields.get("noise_type") or UNTYPED
+            found.append(Recording(path, noise_type, path, split))
+    return found
+
+
+def _items(file: Path) -> list[dict[str, Any]]:
+    if file.suffix.lower() != ".csv":
+        return list(read_manifest(file).values())
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        return list(csv.DictReader(stream, skipinitialspace=True))
+
+
+_LAYOUTS = {
+    "split_folders": _split_folders,
+    "type_folders": _type_folders,
+    "musan": _musan,
+    "demand": _demand,
+    "dns": _dns,
+}
+KINDS = (*_LAYOUTS, "manifests")

@@ -1,0 +1,225 @@
+"""What a sweep shows while it runs, and what it says in the end.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from tqdm import tqdm
+
+from speechbrain_merit.experiments.report.markup import markdown_text
+from speechbrain_merit.experiments.report.tables import Table
+
+from .plan import PlannedRun
+
+TRAIN_LOG = "train_log.txt"
+
+
+class Progress:
+    """A bar over all runs, with a line for whatever happens.
+
+    Arguments
+    ---------
+    num_runs : int
+        How many there are.
+
+    Example
+    -------
+    >>> with Progress(1) as progress:
+    ...     progress.ended("se_only/fold0_seed1", "finished", 60.0, "")
+    [1/1] se_only/fold0_seed1: finished after 0:01:00
+    """
+
+    def __init__(self, num_runs: int) -> None:
+        self.num_runs, self.num_ended = num_runs, 0
+        # Where there is no terminal, the lines count.
+        self.bar = tqdm(total=num_runs, unit="run", disable=None)
+        self._busy: set[str] = set()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.close()
+
+    def started(self, name: str, device: str | None) -> None:
+        """Says that a run has begun.
+
+        Arguments
+        ---------
+        name : str
+            Name of the run.
+        device : str or None
+            Where.
+        """
+        where = "" if device is None else f" on {device}"
+        tqdm.write(f"{name}: started{where}")
+
+    def busy(self, name: str) -> None:
+        """Says once that a run is under way elsewhere.
+
+        Arguments
+        ---------
+        name : str
+            Name of the run.
+        """
+        if name not in self._busy:
+            self._busy.add(name)
+            tqdm.write(f"{name}: waiting for a process that is at it already")
+
+    def ended(
+        self, name: str, status: str, duration_s: float, reason: str
+    ) -> None:
+        """Says what became of a run.
+
+        Arguments
+        ---------
+        name : str
+            Name of the run.
+        status : str
+            As in `Outcome`.
+        duration_s : float
+            How long it took.
+        reason : str
+            Why it failed.
+        """
+        duration = f" after {as_time(duration_s)}" if duration_s else ""
+        because = f" ({reason})" if reason else ""
+        self.num_ended += 1
+        tqdm.write(
+            f"[{self.num_ended}/{self.num_runs}] {name}: "
+            f"{status}{duration}{because}"
+        )
+        self.bar.update()
+
+    def show(self, running: Sequence[PlannedRun]) -> None:
+        """Shows how far the runs are.
+
+        Arguments
+        ---------
+        running : sequence of PlannedRun
+            Those that are running.
+        """
+        self.bar.set_postfix_str(
+            ", ".join(f"{run.name} {epoch_of(run.folder)}" for run in running)
+        )
+
+
+def as_time(duration_s: float) -> str:
+    """Writes a duration in hours, minutes and seconds.
+
+    Arguments
+    ---------
+    duration_s : float
+        In seconds.
+
+    Returns
+    -------
+    str
+        Such as `1:02:03`.
+
+    Example
+    -------
+    >>> as_time(3723.4)
+    '1:02:03'
+    """
+    minutes, seconds = divmod(round(duration_s), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+
+
+def epoch_of(folder: Path) -> str:
+    """Says which epoch a run has finished.
+
+    Arguments
+    ---------
+    folder : Path
+        Its output folder.
+
+    Returns
+    -------
+    str
+        Such as `epoch 3`; nothing before the first.
+
+    Example
+    -------
+    >>> folder = Path(getfixture("tmpdir"))
+    >>> _ = (folder / TRAIN_LOG).write_text("epoch: 2, lr: 1\\nepoch: 3, lr: 1")
+    >>> epoch_of(folder)
+    'epoch 3'
+    """
+    path = folder / TRAIN_LOG
+    if not path.is_file():
+        return ""
+    epochs = re.findall(r"^epoch: (\d+)", path.read_text("utf-8"), re.MULTILINE)
+    return f"epoch {epochs[-1]}" if epochs else ""
+
+
+def summary_text(
+    rows: Sequence[tuple[PlannedRun, str, float, str]],
+) -> str:
+    """Tabulates what became of all runs, with their main figures.
+
+    Arguments
+    ---------
+    rows : sequence of tuple
+        For every run, as in `Outcome`: the run, its status, its duration in
+        seconds and the reason of a failure.
+
+    Returns
+    -------
+    str
+        Markdown.
+
+    Example
+    -------
+    >>> print(summary_text([]))
+    **Runs of the sweep**
+    ...
+    """
+    columns = ("run", "status", "time")
+    figures = {
+        f"{title}, {noise}": (task, key, noise)
+        for title, task, key in (
+            ("F1-macro", "ser", "f1_macro"),
+            ("SSNR dB", "se", "ssnr_db"),
+        )
+        for noise in ("seen", "unseen")
+    }
+    lines = [
+        (
+            run.name,
+            status,
+            as_time(duration_s) if duration_s else None,
+            *(_figure(run.folder, *figure) for figure in figures.values()),
+        )
+        for run, status, duration_s, _ in rows
+    ]
+    table = Table("Runs of the sweep", (), (*columns, *figures), tuple(lines))
+    reasons = [f"- {run.name}: {why}" for run, *_, why in rows if why]
+    return "\n".join([markdown_text(table), *reasons]).rstrip() + "\n"
+
+
+def _figure(folder: Path, task: str, key: str, noise: str) -> str | None:
+    """Averages a score of results.json over the SNRs of a kind of noise."""
+    path = folder / "results.json"
+    if not path.is_file():
+        return None
+    values = [
+        (condition[task] or {}).get(key)
+        for condition in json.loads(path.read_text("utf-8"))["conditions"]
+        if condition["noise"] == noise
+    ]
+    known = [value for value in values if value is not None]
+    if not values or len(known) < len(values):
+        return None
+    return f"{sum(known) / len(known):.3f}"

@@ -1,0 +1,223 @@
+"""Running the trainings of a sweep, each in a process of its own.
+
+What is finished is known by its files alone, so that a sweep that was
+interrupted at any moment goes on where it stopped.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from speechbrain_merit.training.sweep_folder_lock import lock_folder
+
+from .plan import PlannedRun
+from .progress import Progress
+
+LOG_FILE = "sweep_log.txt"
+# What preparation writes last, see train.py.
+PREPARED = Path("manifests") / "mixtures_test.json"
+# The end of the log of a failed run, in characters.
+TAIL = 400
+
+EARLIER, FINISHED = "finished before", "finished"
+FAILED, LEFT_OUT = "failed", "left out"
+
+
+class Outcome(NamedTuple):
+    """What became of a run.
+
+    Arguments
+    ---------
+    run : PlannedRun
+        Which one.
+    status : str
+        `finished before`, `finished`, `failed` or `left out`.
+    duration_s : float
+        How long it took this time.
+    reason : str
+        Why it failed or was left out.
+    """
+
+    run: PlannedRun
+    status: str
+    duration_s: float = 0.0
+    reason: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether there are results."""
+        return self.status in (EARLIER, FINISHED)
+
+
+class _Active(NamedTuple):
+    run: PlannedRun
+    process: subprocess.Popen
+    slot: int
+    started_s: float
+
+
+class Scheduler:
+    """Runs a plan in a number of slots, and lets nothing stop it.
+
+    Arguments
+    ---------
+    script : str or Path
+        train.py.
+    slots : sequence of str or None
+        The device of every run that may go on at the same time, for
+        `--device`; None leaves the choice to train.py.
+    progress : Progress
+        Gets told what happens.
+    poll_s : float
+        Seconds between two looks at what is running.
+
+    Example
+    -------
+    >>> Scheduler("train.py", [None], Progress(0)).run([])
+    []
+    """
+
+    def __init__(
+        self,
+        script: str | Path,
+        slots: Sequence[str | None],
+        progress: Progress,
+        poll_s: float = 0.5,
+    ) -> None:
+        self.script = script
+        self.slots = slots
+        self.progress = progress
+        self.poll_s = poll_s
+
+    def run(self, runs: Sequence[PlannedRun]) -> list[Outcome]:
+        """Runs what is not finished.
+
+        Arguments
+        ---------
+        runs : sequence of PlannedRun
+            What to do, in this order as far as possible.
+
+        Returns
+        -------
+        list of Outcome
+            In the order of the runs.
+        """
+        self.outcomes: dict[Path, Outcome] = {}
+        self.waiting = list(runs)
+        self.active: list[_Active] = []
+        needed = {run.needs for run in runs}
+        for run in runs:
+            if run.is_finished and (run.has_model or run.folder not in needed):
+                self._end(Outcome(run, EARLIER))
+        try:
+            while self.waiting or self.active:
+                self._collect()
+                self._start_what_can()
+                self.progress.show([active.run for active in self.active])
+                if self.waiting or self.active:
+                    time.sleep(self.poll_s)
+        finally:
+            self._stop()
+        return [self.outcomes[run.folder] for run in runs]
+
+    def _end(self, outcome: Outcome) -> None:
+        self.outcomes[outcome.run.folder] = outcome
+        self.waiting = [r for r in self.waiting if r != outcome.run]
+        self.progress.ended(outcome.run.name, *outcome[1:])
+
+    def _collect(self) -> None:
+        """Takes note of what has ended."""
+        for active in list(self.active):
+            status = active.process.poll()
+            if status is None:
+                continue
+            self.active.remove(active)
+            duration_s = time.monotonic() - active.started_s
+            if status == 0 and active.run.is_finished:
+                outcome = Outcome(active.run, FINISHED, duration_s)
+            else:
+                reason = f"exit status {status}, {_tail(active.run.folder)}"
+                outcome = Outcome(active.run, FAILED, duration_s, reason)
+            self._end(outcome)
+
+    def _start_what_can(self) -> None:
+        for run in list(self.waiting):
+            free = set(range(len(self.slots))) - {a.slot for a in self.active}
+            if not free or self._is_preparing():
+                return
+            before = self._outcome_before(run)
+            if before is not None and not before.is_good:
+                reason = f"{before.run.name}, which it needs, is not there"
+                self._end(Outcome(run, LEFT_OUT, reason=reason))
+            elif run.needs is None or before is not None:
+                self._start(run, min(free))
+
+    def _is_preparing(self) -> bool:
+        """Whether the first run still makes data that all runs share."""
+        known = [*(a.run for a in self.active), *self._finished_runs()]
+        prepared = any((run.folder / PREPARED).exists() for run in known)
+        return bool(self.active) and not prepared
+
+    def _finished_runs(self) -> list[PlannedRun]:
+        return [o.run for o in self.outcomes.values() if o.is_good]
+
+    def _outcome_before(self, run: PlannedRun) -> Outcome | None:
+        return None if run.needs is None else self.outcomes.get(run.needs)
+
+    def _start(self, run: PlannedRun, slot: int) -> None:
+        lock = lock_folder(run.folder)
+        if lock is None:
+            # A process of a sweep that was killed may live on.
+            self.progress.busy(run.name)
+            return
+        if run.is_finished and run.has_model:
+            # By the process that had the lock until now.
+            lock.close()
+            self._end(Outcome(run, FINISHED))
+            return
+        device = self.slots[slot]
+        command = [sys.executable, str(self.script), *run.arguments]
+        command += ["--noprogressbar"]
+        command += [] if device is None else [f"--device={device}"]
+        with lock, open(run.folder / LOG_FILE, "a", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment(),
+                # The run holds the lock from now on, where there are locks.
+                pass_fds=[lock.fileno()] if os.name == "posix" else [],
+            )
+        self.waiting.remove(run)
+        self.active.append(_Active(run, process, slot, time.monotonic()))
+        self.progress.started(run.name, device)
+
+    def _environment(self) -> dict[str, str]:
+        """Shares the processor's cores among runs side by side."""
+        threads = max((os.cpu_count() or 1) // len(self.slots), 1)
+        if len(self.slots) == 1:
+            return dict(os.environ)
+        return {"OMP_NUM_THREADS": str(threads), **os.environ}
+
+    def _stop(self) -> None:
+        """Ends what is running, when the sweep is interrupted."""
+        for active in self.active:
+            active.process.terminate()
+        for active in self.active:
+            active.process.wait()
+
+
+def _tail(folder: Path) -> str:
+    """The last line of a log, where the error is, and where to read on."""
+    path = folder / LOG_FILE
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    return f"see {path}: {last.strip()[-TAIL:]}"

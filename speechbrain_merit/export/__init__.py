@@ -1,0 +1,5 @@
+"""Trained models for other programs, and their model cards.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
