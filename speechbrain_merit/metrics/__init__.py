@@ -13,12 +13,12 @@ from speechbrain_merit.metrics.condition_stats import ConditionStats, TestStats
 from speechbrain_merit.metrics.conditions import Condition
 from speechbrain_merit.metrics.emotion import EmotionStats
 from speechbrain_merit.metrics.enhancement import (
-    EnhancementStats,
     pesq_wb,
     segmental_snr_db,
     si_sdr_db,
     stoi,
 )
+from speechbrain_merit.metrics.enhancement_stats import EnhancementStats
 from speechbrain_merit.metrics.merging import MergeableStats, merge_ids
 from speechbrain_merit.metrics.plots import plot_confusion, plot_reliability
 from speechbrain_merit.metrics.results import results_dictionary, write_results

@@ -14,7 +14,7 @@ import torch
 
 from speechbrain_merit.metrics.conditions import NOISES, Condition
 from speechbrain_merit.metrics.emotion import EmotionStats
-from speechbrain_merit.metrics.enhancement import EnhancementStats
+from speechbrain_merit.metrics.enhancement_stats import EnhancementStats
 from speechbrain_merit.metrics.merging import merge_ids
 
 

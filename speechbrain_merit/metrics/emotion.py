@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from speechbrain_merit.metrics.json_stats import JsonStats
-from speechbrain_merit.metrics.merging import merge_rows
+from speechbrain_merit.metrics.merging import JsonStats, merge_rows
 
 
 class EmotionStats(JsonStats):

@@ -1,16 +1,18 @@
-"""Joining what several processes have scored, each utterance once.
+"""Statistics that several processes share, each utterance once.
 
 Authors
  * The speechbrain-merit developers 2026
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TextIO
 
+from speechbrain.utils.logger import get_logger
 from speechbrain.utils.metric_stats import MetricStats
 
-Row = TypeVar("Row")
+logger = get_logger(__name__)
 
 
 def merge_ids(
@@ -55,8 +57,8 @@ def merge_ids(
 
 
 def merge_rows(
-    parts: Iterable[Iterable[tuple[str, Row]]], order: Sequence[str]
-) -> dict[str, Row]:
+    parts: Iterable[Iterable[tuple[str, Any]]], order: Sequence[str]
+) -> dict[str, Any]:
     """Joins what is known about utterances as `merge_ids` joins identities.
 
     Arguments
@@ -125,3 +127,36 @@ class MergeableStats(MetricStats):
     def __getstate__(self) -> dict[str, Any]:
         # Another process has no use for tensors on this one's device.
         return {**self.__dict__, "scores": [s.cpu() for s in self.scores]}
+
+
+class JsonStats(MetricStats):
+    """SpeechBrain's `MetricStats` for a summary of one's own.
+
+    Arguments are those of `MetricStats`; `summarize` is to be given.
+
+    Example
+    -------
+    >>> import io
+    >>> class Count(JsonStats):
+    ...     def summarize(self, field=None):
+    ...         return {"count": len(self.ids)}
+    >>> stream = io.StringIO()
+    >>> Count(metric=None).write_stats(stream)
+    >>> stream.getvalue()
+    '{\\n "count": 0\\n}\\n'
+    """
+
+    def write_stats(self, filestream: TextIO, verbose: bool = False) -> None:
+        """Writes the summary as JSON.
+
+        Arguments
+        ---------
+        filestream : file-like object
+            Where to write.
+        verbose : bool
+            Whether to log it too.
+        """
+        text = json.dumps(self.summarize(), indent=1)
+        filestream.write(text + "\n")
+        if verbose:
+            logger.info(text)

@@ -12,13 +12,12 @@ from typing import Any
 import torch
 
 from speechbrain_merit.lobes import JointOutput
-from speechbrain_merit.metrics.grouped_routing import GroupedRoutingStats
+from speechbrain_merit.metrics.conditions import Condition
+from speechbrain_merit.metrics.routing import GroupedRoutingStats
 from speechbrain_merit.metrics.routing_plots import (
     plot_expert_timeline,
     plot_shares,
 )
-
-from . import Condition
 
 
 class RoutingReport:

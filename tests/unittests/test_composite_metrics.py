@@ -21,11 +21,8 @@ from speechbrain_merit.metrics.composite import (
     weighted_spectral_slope,
 )
 from speechbrain_merit.metrics.dnsmos import dnsmos_scores
-from speechbrain_merit.metrics.enhancement import (
-    EnhancementStats,
-    pesq_wb,
-    segmental_snr_db,
-)
+from speechbrain_merit.metrics.enhancement import pesq_wb, segmental_snr_db
+from speechbrain_merit.metrics.enhancement_stats import EnhancementStats
 
 RATE = 16000
 GENERATOR = torch.Generator().manual_seed(0)

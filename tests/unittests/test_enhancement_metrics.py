@@ -13,14 +13,14 @@ import pesq
 import pytest
 import torch
 
-from speechbrain_merit.metrics import enhancement
+from speechbrain_merit.metrics import enhancement_stats
 from speechbrain_merit.metrics.enhancement import (
-    EnhancementStats,
     pesq_wb,
     segmental_snr_db,
     si_sdr_db,
     stoi,
 )
+from speechbrain_merit.metrics.enhancement_stats import EnhancementStats
 
 SCORES = [pesq_wb, stoi, segmental_snr_db, si_sdr_db]
 NAMES = ("pesq_wb", "stoi", "ssnr_db", "si_sdr_db")
@@ -336,14 +336,14 @@ def test_queue_is_bounded(monkeypatch):
         scored.append(len(signals[0]))
         return dict.fromkeys(["stoi", "noisy_stoi"], 0.5)
 
-    monkeypatch.setattr(enhancement, "_score_utterance", count)
+    monkeypatch.setattr(enhancement_stats, "_score_utterance", count)
     stats = EnhancementStats(metrics=["stoi"])
     signals = torch.zeros(3, 160)
     for start in range(0, 30, 3):
         names = [str(start + offset) for offset in range(3)]
         stats.append(names, signals, signals, signals)
         waiting = start + 3 - len(scored)
-        assert waiting < enhancement.UTTERANCES_PER_JOB
+        assert waiting < enhancement_stats.UTTERANCES_PER_JOB
     assert len(stats.scores) == len(scored) == 30
 
 
@@ -356,7 +356,7 @@ def test_what_could_not_be_scored_still_waits(monkeypatch):
         raise ValueError("out of luck")
 
     with monkeypatch.context() as patched:
-        patched.setattr(enhancement, "_score_utterance", fail)
+        patched.setattr(enhancement_stats, "_score_utterance", fail)
         for _ in range(2):
             # Else what is kept of a test would lack utterances.
             with pytest.raises(ValueError, match="out of luck"):

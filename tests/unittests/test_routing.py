@@ -11,8 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from speechbrain_merit.lobes import Routing
-from speechbrain_merit.metrics.grouped_routing import GroupedRoutingStats
-from speechbrain_merit.metrics.routing import RoutingStats
+from speechbrain_merit.metrics.routing import GroupedRoutingStats, RoutingStats
 from speechbrain_merit.metrics.routing_plots import (
     expert_colour,
     plot_expert_timeline,

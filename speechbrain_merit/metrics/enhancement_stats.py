@@ -1,0 +1,277 @@
+"""The scores of enhanced speech over a test set, and their means.
+
+A score that cannot be computed is NaN; these utterances are counted, and left
+out of the means.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from joblib import Parallel, delayed, parallel_config
+
+from speechbrain_merit.metrics.enhancement import check_metrics, score_signal
+from speechbrain_merit.metrics.merging import JsonStats, merge_rows
+
+# Enough for the slowest utterance of a chunk not to idle the other jobs.
+UTTERANCES_PER_JOB = 8
+
+
+class EnhancementStats(JsonStats):
+    """Scores enhanced and unprocessed speech, utterance by utterance.
+
+    Signals wait in a queue on the CPU until there are `UTTERANCES_PER_JOB`
+    for every job, and are then scored together and dropped. So the memory
+    taken is bounded by that many utterances and the last batch: on one job
+    with utterances of 12 s, 18 MB and the batch.
+
+    Arguments
+    ---------
+    sample_rate_hz : int
+        Sample rate of all signals.
+    metrics : sequence of str
+        What to compute, as `check_metrics` lets it pass.
+    n_jobs : int
+        Worker processes, each with a single thread; 1 scores in this process.
+
+    Raises
+    ------
+    ValueError
+        If a metric is unknown, or not defined at this sample rate, or
+        `n_jobs` is not positive.
+    ImportError
+        If a metric needs a package that is not installed.
+
+    Example
+    -------
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> clean = torch.randn(1, 16000, generator=generator)
+    >>> stats = EnhancementStats(metrics=("ssnr_db",))
+    >>> stats.append(["a"], predict=0.9 * clean, target=clean, noisy=-9 * clean)
+    >>> round(stats.summarize("se")["ssnr_db"], 3)
+    20.0
+    >>> stats.summarize("noisy")
+    {'ssnr_db': -10.0}
+    >>> stats.summarize("num_unscored")
+    {'ssnr_db': 0}
+    """
+
+    def __init__(
+        self,
+        sample_rate_hz: int = 16000,
+        metrics: Sequence[str] = ("pesq_wb", "stoi", "ssnr_db", "si_sdr_db"),
+        n_jobs: int = 1,
+    ):
+        check_metrics(metrics, sample_rate_hz)
+        if n_jobs < 1:
+            raise ValueError(f"n_jobs is {n_jobs}; it must be 1 or more.")
+        self.sample_rate_hz = sample_rate_hz
+        self.metrics = tuple(metrics)
+        super().__init__(metric=None, n_jobs=n_jobs, batch_eval=False)
+
+    def clear(self) -> None:
+        """Forgets every utterance, scored or waiting."""
+        self.summary: dict[str, Any] = {}
+        self._scores: dict[str, dict[str, float]] = {}
+        # Enhanced, clean and unprocessed speech by utterance.
+        self._queue: dict[str, list[torch.Tensor]] = {}
+
+    @property
+    def ids(self) -> list[str]:
+        """Identities of the utterances, in the order appended.
+
+        Returns
+        -------
+        list of str
+            Each once, whether scored or waiting.
+        """
+        return [*self._scores, *self._queue]
+
+    def append(
+        self,
+        ids: Sequence[str],
+        predict: torch.Tensor,
+        target: torch.Tensor,
+        noisy: torch.Tensor,
+        lengths: torch.Tensor | None = None,
+    ) -> None:
+        """Takes a batch; the padding of each utterance is cut off.
+
+        Arguments
+        ---------
+        ids : sequence of str
+            Identity of each utterance.
+        predict : torch.Tensor
+            Enhanced speech, `[batch, time]`.
+        target : torch.Tensor
+            Clean speech, `[batch, time]`.
+        noisy : torch.Tensor
+            Unprocessed speech, `[batch, time]`.
+        lengths : torch.Tensor, optional
+            Lengths relative to `time`, `[batch]`; all of it by default.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not agree, or an identity occurs twice.
+        """
+        _check_batch(ids, predict, target, noisy)
+        if lengths is None:
+            lengths = torch.ones(len(ids))
+        num_samples = (lengths.double() * predict.shape[1]).round().int()
+        for row, (name, length) in enumerate(
+            zip(ids, num_samples.tolist(), strict=True)
+        ):
+            if name in self._scores or name in self._queue:
+                raise ValueError(f"Utterance {name} is scored twice.")
+            self._queue[name] = [
+                # A copy, since a slice would keep the whole batch alive.
+                batch[row, :length]
+                .detach()
+                .to(device="cpu", dtype=torch.float32, copy=True)
+                for batch in (predict, target, noisy)
+            ]
+        if len(self._queue) >= UTTERANCES_PER_JOB * self.n_jobs:
+            self._score_queue()
+
+    def merge(
+        self, others: Sequence["EnhancementStats"], order: Sequence[str]
+    ) -> None:
+        """Takes in what other processes have scored.
+
+        Arguments
+        ---------
+        others : sequence of EnhancementStats
+            Of other utterances.
+        order : sequence of str
+            Identity of all utterances, in the order of one process.
+
+        Raises
+        ------
+        ValueError
+            If an utterance occurs twice, or is not among all.
+        """
+        self._scores = merge_rows(
+            [part.scores.items() for part in (self, *others)], order
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Sent to another process, scores take less than signals.
+        self._score_queue()
+        return self.__dict__
+
+    def state_dict(self) -> dict[str, Any]:
+        """Gives all that was appended, as plain values.
+
+        Returns
+        -------
+        dict
+            For `load_state_dict`.
+        """
+        return {"scores": dict(self.scores)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes up what was appended before.
+
+        Arguments
+        ---------
+        state : Mapping
+            As of `state_dict`.
+        """
+        self._scores = dict(state["scores"])
+
+    def summarize(self, field: str | None = None) -> dict[str, Any]:
+        """Averages over the utterances scored both enhanced and noisy.
+
+        Clean speech has an infinite SI-SDR against itself. That is a score,
+        so it leaves the utterance in both means, but a mean that is infinite
+        is given as None: JSON has no such number.
+
+        Arguments
+        ---------
+        field : str, optional
+            One of the keys below, to return its value alone.
+
+        Returns
+        -------
+        dict
+            `se` and `noisy`, each the mean by metric, None where nothing
+            could be scored; `num_unscored`, the number of utterances by
+            metric for which either score is NaN.
+        """
+        self.summary = {"se": {}, "noisy": {}, "num_unscored": {}}
+        for metric in self.metrics:
+            pairs = [
+                (row[metric], row[f"noisy_{metric}"])
+                for row in self.scores.values()
+            ]
+            scored = [pair for pair in pairs if not any(map(math.isnan, pair))]
+            self.summary["se"][metric] = _mean([pair[0] for pair in scored])
+            self.summary["noisy"][metric] = _mean([pair[1] for pair in scored])
+            self.summary["num_unscored"][metric] = len(pairs) - len(scored)
+        return self.summary if field is None else self.summary[field]
+
+    @property
+    def scores(self) -> dict[str, dict[str, float]]:
+        """Every score by utterance and metric.
+
+        Returns
+        -------
+        dict
+            By identity in the order appended: the score of the enhanced
+            speech under the name of the metric, that of the unprocessed
+            speech under `noisy_` and the name; NaN where not computable.
+        """
+        self._score_queue()
+        return self._scores
+
+    def _score_queue(self) -> None:
+        tasks = [
+            (signals, self.metrics, self.sample_rate_hz)
+            for signals in self._queue.values()
+        ]
+        if self.n_jobs == 1:
+            scores = [_score_utterance(*task) for task in tasks]
+        else:
+            # Not upstream's multiprocess_evaluation: it retries a failing
+            # utterance for ever.
+            with parallel_config("loky", inner_max_num_threads=1):
+                scores = Parallel(n_jobs=self.n_jobs)(
+                    delayed(_score_utterance)(*task) for task in tasks
+                )
+        self._scores.update(zip(self._queue, scores, strict=True))
+        # Not before: where scoring fails, none of them may count as done.
+        self._queue = {}
+
+
+def _check_batch(ids: Sequence[str], *signals: torch.Tensor) -> None:
+    shapes = [tuple(batch.shape) for batch in signals]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 2 or shapes[0][0] != len(ids):
+        raise ValueError(
+            "predict, target and noisy must all be [batch, time] for "
+            f"{len(ids)} utterances, but have the shapes {shapes}."
+        )
+
+
+def _score_utterance(
+    signals: Sequence[torch.Tensor], metrics: Sequence[str], sample_rate_hz: int
+) -> dict[str, float]:
+    estimate, reference, noisy = signals
+    enhanced, unprocessed = (
+        score_signal(signal, reference, metrics, sample_rate_hz)
+        for signal in (estimate, noisy)
+    )
+    scores = {}
+    for metric in metrics:
+        scores[metric] = enhanced[metric]
+        scores[f"noisy_{metric}"] = unprocessed[metric]
+    return scores
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    mean = sum(values) / len(values) if values else math.nan
+    return mean if math.isfinite(mean) else None
