@@ -114,6 +114,7 @@ def test_our_own_models_run_as_the_published_system(tmp_path):
     export_official(tmp_path, tmp_path / "official")
     sizes = Sizes(
         conv_pos=8,
+        conv_pos_groups=1,
         num_buckets=320,
         max_distance=800,
         expert_hidden=4096,
