@@ -19,6 +19,7 @@ from . import (
     report,
     sweep,
 )
+from .subcommand import add_subcommand
 
 logger = get_logger(__name__)
 
@@ -58,10 +59,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         report,
         sweep,
     ):
-        command.add_parser(commands)
-    arguments = parser.parse_args(argv)
+        if hasattr(command, "add_parser"):
+            # Until the last of these is a function.
+            command.add_parser(commands)
+            continue
+        name = command.__name__.rpartition(".")[2].replace("_", "-")
+        add_subcommand(commands, name, command.run)
+    arguments = vars(parser.parse_args(argv))
     try:
-        return arguments.run(arguments)
+        if "run" in arguments:
+            return arguments["run"](argparse.Namespace(**arguments))
+        return arguments.pop("function")(**arguments)
     except (ImportError, OSError, ValueError) as error:
         logger.error("%s", error)
         return 1

@@ -4,7 +4,6 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_merit.config.corpora import DEFAULT_CORPUS
 from speechbrain_merit.experiments.sweep import (
     Outcome,
-    PlannedRun,
     Progress,
     Scheduler,
     parse_systems,
@@ -30,100 +28,54 @@ logger = get_logger(__name__)
 SUMMARY_FILE = "sweep.md"
 # As shells have it after Ctrl-C.
 INTERRUPTED = 130
-_DESCRIPTION = """\
-Trains and tests systems over folds and seeds, one after another or side by
-side. A run that fails stops no other. What is finished is not run again: the
-same command goes on after an interruption, and every run where it stopped.
-Arguments after -- go to every run of train.py, such as --data_folder.
-"""
 
 
-def add_parser(commands: Any) -> None:
-    """Adds the subcommand.
+def run(
+    options: Sequence[str] = (),
+    *,
+    spec: Path | None = None,
+    variants: str | None = None,
+    folds: str | None = None,
+    seeds: str | None = None,
+    corpus: str | None = None,
+    out: Path | None = None,
+    script: Path = Path("train.py"),
+    devices: str | None = None,
+    jobs: int = 1,
+    dry_run: bool = False,
+) -> int:
+    """Trains and tests systems over folds and seeds.
 
-    Arguments
-    ---------
-    commands : Any
-        What `ArgumentParser.add_subparsers` gave.
-
-    Example
-    -------
-    >>> parser = argparse.ArgumentParser()
-    >>> add_parser(parser.add_subparsers())
-    >>> arguments = ["sweep", "--variants", "se_only,ser_only", "--", "--lr=1"]
-    >>> parsed = parser.parse_args(arguments)
-    >>> parsed.variants, parsed.options
-    (['se_only', 'ser_only'], ['--lr=1'])
-    """
-    parser = commands.add_parser(
-        "sweep",
-        help="train and test many systems, folds and seeds",
-        description=_DESCRIPTION,
-    )
-    parser.set_defaults(run=run)
-    add = parser.add_argument
-    add(
-        "options",
-        nargs="*",
-        metavar="-- OPTIONS",
-        help="arguments of train.py for every run",
-    )
-    add(
-        "--spec",
-        type=Path,
-        metavar="FILE",
-        help="YAML with variants, folds, seeds, corpus and options; what is "
-        "given here comes before it",
-    )
-    add("--variants", type=_listed, metavar="A,B", help="files of hparams")
-    add("--folds", type=_listed, metavar="0,1", help="default: 0")
-    add("--seeds", type=_listed, metavar="1,2", help="default: 1986")
-    add("--corpus", help=f"folder of recipes (default: {DEFAULT_CORPUS})")
-    add(
-        "--out",
-        type=Path,
-        help="folder for the runs (default: results/CORPUS, as train.py has "
-        "it)",
-    )
-    add(
-        "--script",
-        type=Path,
-        default=Path("train.py"),
-        help="train.py, beside its folder hparams (default: here)",
-    )
-    places = parser.add_mutually_exclusive_group()
-    places.add_argument(
-        "--devices",
-        type=_listed,
-        metavar="cuda:0,cuda:1",
-        help="run as many side by side, one on each; name one twice to run "
-        "two on it",
-    )
-    places.add_argument(
-        "--jobs",
-        type=int,
-        default=1,
-        metavar="N",
-        help="run so many side by side, on what train.py takes by default",
-    )
-    add(
-        "--dry_run",
-        action="store_true",
-        help="list what would be run, and run nothing",
-    )
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Runs the sweep.
+    This goes one after another, or side by side. A run that fails stops no
+    other. What is finished is not run again: the same command goes on after
+    an interruption, and every run where it stopped.
 
     Arguments
     ---------
-    arguments : argparse.Namespace
-        Of this subcommand.
+    options : sequence of str
+        Arguments of train.py for every run, after --, such as --data_folder.
+    spec : Path, optional
+        YAML with variants, folds, seeds, corpus and options; what is given
+        here comes before it.
+    variants : str, optional
+        Files of hparams, such as se_only,ser_only.
+    folds : str, optional
+        Such as 0,1; 0 by default.
+    seeds : str, optional
+        Such as 1,2; 1986 by default.
+    corpus : str, optional
+        Folder of recipes; mini by default.
+    out : Path, optional
+        Folder for the runs; results/CORPUS, as train.py has it, by default.
+    script : Path
+        train.py, beside its folder hparams; the one in this folder by default.
+    devices : str, optional
+        Such as cuda:0,cuda:1: run as many side by side, one on each; name one
+        twice to run two on it.
+    jobs : int
+        Run so many side by side, on what train.py takes by default.
+    dry_run : bool
+        List what would be run, and run nothing.
 
     Returns
     -------
@@ -140,56 +92,71 @@ def run(arguments: argparse.Namespace) -> int:
 
     Example
     -------
-    >>> run(argparse.Namespace(script=Path("nowhere.py")))
+    >>> run(script=Path("nowhere.py"))
     Traceback (most recent call last):
     ...
     FileNotFoundError: nowhere.py does not exist: run the command in the ...
     """
-    if not arguments.script.is_file():
+    if not script.is_file():
         raise FileNotFoundError(
-            f"{arguments.script} does not exist: run the command in the "
-            "project's folder, or name the script by --script."
+            f"{script} does not exist: run the command in the project's "
+            "folder, or name the script by --script."
         )
-    slots = arguments.devices or [None] * arguments.jobs
-    if not slots:
-        raise ValueError("--jobs must be 1 or more.")
-    runs, out = _plan(arguments)
-    if arguments.dry_run:
+    slots: Sequence[str | None] = _listed(devices) or [None] * jobs
+    if jobs < 1 or (devices and jobs > 1):
+        raise ValueError("Give --jobs of 1 or more, or --devices, not both.")
+    chosen = _chosen(spec, variants, folds, seeds, corpus)
+    out = out or Path("results") / chosen["corpus"]
+    runs = plan_runs(
+        parse_systems(chosen["variants"]),
+        list(dict.fromkeys(chosen["folds"])),
+        list(dict.fromkeys(chosen["seeds"])),
+        chosen["corpus"],
+        out,
+        script.parent / "hparams",
+        # The last one of two counts.
+        [*as_arguments(chosen["options"]), *options],
+    )
+    if dry_run:
         for planned in runs:
             state = "finished" if planned.is_finished else "to be run"
             tqdm.write(f"{planned.name}: {state}")
         return 0
     try:
         with Progress(len(runs)) as progress:
-            outcomes = Scheduler(arguments.script, slots, progress).run(runs)
+            outcomes = Scheduler(script, slots, progress).run(runs)
     except KeyboardInterrupt:
         logger.error("Interrupted: the same command goes on.")
         return INTERRUPTED
     return _conclude(outcomes, out)
 
 
-def _plan(arguments: argparse.Namespace) -> tuple[list[PlannedRun], Path]:
-    """Puts command line and description together."""
-    spec = read_spec(arguments.spec) if arguments.spec else {}
-    chosen = {
-        key: getattr(arguments, key) or spec.get(key)
-        for key in ("variants", "folds", "seeds", "corpus")
+def _chosen(
+    spec: Path | None,
+    variants: str | None,
+    folds: str | None,
+    seeds: str | None,
+    corpus: str | None,
+) -> dict[str, Any]:
+    """Puts command line, description and defaults together."""
+    chosen: dict[str, Any] = {"folds": ["0"], "seeds": ["1986"], "options": {}}
+    chosen["corpus"] = DEFAULT_CORPUS
+    given = {
+        "variants": _listed(variants),
+        "folds": _listed(folds),
+        "seeds": _listed(seeds),
+        "corpus": corpus,
     }
-    if not chosen["variants"]:
+    for values in (read_spec(spec) if spec else {}, given):
+        chosen.update((key, value) for key, value in values.items() if value)
+    if "variants" not in chosen:
         raise ValueError("There is nothing to run: give --variants or --spec.")
-    corpus = chosen["corpus"] or DEFAULT_CORPUS
-    out = arguments.out or Path("results") / corpus
-    runs = plan_runs(
-        parse_systems(chosen["variants"]),
-        list(dict.fromkeys(chosen["folds"] or ["0"])),
-        list(dict.fromkeys(chosen["seeds"] or ["1986"])),
-        corpus,
-        out,
-        arguments.script.parent / "hparams",
-        # The last one of two counts.
-        [*as_arguments(spec.get("options") or {}), *arguments.options],
-    )
-    return runs, out
+    return chosen
+
+
+def _listed(text: str | None) -> list[str]:
+    parts = (text or "").split(",")
+    return [part.strip() for part in parts if part.strip()]
 
 
 def _conclude(outcomes: Sequence[Outcome], out: Path) -> int:
