@@ -5,20 +5,12 @@ Authors
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from speechbrain.utils.logger import get_logger
 
-from . import (
-    demo,
-    export,
-    export_official,
-    export_onnx,
-    import_official,
-    process,
-    report,
-    sweep,
-)
+from . import demo, export, export_onnx, import_official, process, report, sweep
 from .subcommand import add_subcommand
 
 logger = get_logger(__name__)
@@ -42,6 +34,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["export", "nowhere", str(getfixture("tmpdir") / "model")])
     1
     """
+    argv = sys.argv[1:] if argv is None else argv
+    if "export-official" in argv[:1]:
+        logger.error(
+            "export-official is gone: the published format has no place for "
+            "what models have learnt since. Use export, or export-onnx."
+        )
+        return 1
     parser = argparse.ArgumentParser(
         prog="speechbrain-merit",
         description="Enhances speech and names its emotion.",
@@ -55,7 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         export,
         export_onnx,
         import_official,
-        export_official,
         report,
         sweep,
     ):

@@ -14,7 +14,7 @@ from typing import Any
 import ruamel.yaml
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_merit.export.card import model_card
+from speechbrain_merit.export.card import trained_model_card
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.pretrained.folder import use_plain_weights
 from speechbrain_merit.pretrained.plain import write_plain_folder
@@ -100,7 +100,9 @@ def run(arguments: argparse.Namespace) -> int:
             f"{destination} exists: remove it or choose another destination."
         )
     results = json.loads((experiment / "results.json").read_text("utf-8"))
-    card = model_card(results, _encoder_name(experiment), arguments.license)
+    card = trained_model_card(
+        results, _encoder_name(experiment), arguments.license
+    )
     partial = destination.with_name(destination.name + ".partial")
     shutil.copytree(
         experiment / "pretrained",

@@ -20,6 +20,7 @@ import soundfile
 import torch
 from hostile import Trap, grown_mb
 from made_corpora import NOISE, make_noise, preparation, run
+from official_stand_in import Sizes
 from toy_model import EMOTIONS, write_experiment
 from transformers import WavLMConfig, WavLMModel
 
@@ -36,7 +37,6 @@ from speechbrain_merit.data.preparation import find_audio
 from speechbrain_merit.data.preparation.noise_layouts import list_recordings
 from speechbrain_merit.export.official.encoder_config import (
     from_official_config,
-    to_official_config,
 )
 from speechbrain_merit.export.official.scalar_pickle import read_mean_and_std
 from speechbrain_merit.export.official.weight_files import (
@@ -398,8 +398,7 @@ def test_a_compressed_checkpoint_is_refused(tmp_path):
     ],
 )
 def test_a_published_configuration_is_bounded(key, value):
-    config = WavLMConfig(feat_extract_norm="layer", do_stable_layer_norm=True)
-    official = to_official_config(config)
+    official = Sizes(width=768).config()
     assert from_official_config(official).hidden_size == 768
 
     def read():

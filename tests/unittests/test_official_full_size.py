@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from speechbrain_merit.export.official import export_official, import_official
+from speechbrain_merit.export.official import import_official
 from speechbrain_merit.inference import JointEnhancementClassifier
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "official"
@@ -125,14 +125,17 @@ def test_the_same_in_a_padded_batch(model, standin, expected):
     assert_near(together.enhanced[1], alone.enhanced[0].numpy())
 
 
-def test_every_tensor_comes_back(folder):
-    export_official(folder / "model", folder / "back")
+def test_every_tensor_arrives(folder, model):
+    """But for what BSSE-SE sums the states with, and nothing here does."""
     shapes = json.loads((REFERENCE / "shapes.json").read_text())
+    kept = {
+        value.numpy().tobytes() for value in model.mods.state_dict().values()
+    }
     for file, entries in shapes.items():
-        given, back = (
-            torch.load(folder / place / file, mmap=True, weights_only=True)
-            for place in ("files", "back")
+        given = torch.load(
+            folder / "files" / file, mmap=True, weights_only=True
         )
-        assert [[n, list(v.shape)] for n, v in back["model"].items()] == entries
-        for name, value in back["model"].items():
-            assert torch.equal(value, given["model"][name]), name
+        for name, _ in entries:
+            unused = name == "weights" or name.startswith("layer_norm.")
+            arrived = given["model"][name].numpy().tobytes() in kept
+            assert arrived != (file == "final_se.pt" and unused), name

@@ -23,6 +23,7 @@ from speechbrain.inference.enhancement import WaveformEnhancement
 from speechbrain_merit.command_line import main
 from speechbrain_merit.export.official import import_official
 from speechbrain_merit.inference import JointEnhancementClassifier
+from speechbrain_merit.pretrained.folder import load_model
 
 CPU = {"device": "cpu"}
 SHARED = Path(__file__).parents[3] / "shared" / "reference" / "official"
@@ -154,7 +155,6 @@ def test_the_command_makes_a_whole_folder(files, tmp_path, monkeypatch):
         "hyperparams.yaml",
         "label_encoder.ckpt",
         "model.ckpt",
-        "official_extras.ckpt",
     ]
     card = (folder / "README.md").read_text()
     _, head, text = card.split("---\n", maxsplit=2)
@@ -169,6 +169,23 @@ def test_the_command_makes_a_whole_folder(files, tmp_path, monkeypatch):
     expected = make_stand_in(dense=True)(make_waveform(4000))
     assert_near(result.enhanced[0], expected["enhanced"])
     assert main(["import-official", "author/model", str(moved)]) == 1
+
+
+def test_bits_survive_that_arithmetic_would_lose(copied, tmp_path):
+    bias = torch.tensor([-0.0, 1e-45, 3e38, 0.1])
+
+    def edit(weights):
+        weights["out.0.bias"] = bias
+
+    change(copied / "final_ser.pt", edit)
+    import_official(copied, tmp_path / "to")
+    found = load_model(tmp_path / "to").emotion_head.output.bias
+    assert torch.equal(found.view(torch.int32), bias.view(torch.int32))
+
+
+def test_the_way_back_is_gone(caplog):
+    assert main(["export-official", "model", "files"]) == 1
+    assert "export-official is gone" in caplog.text
 
 
 def test_other_classes_have_to_be_named(tmp_path, caplog):

@@ -15,10 +15,7 @@ import torch
 from official_stand_in import make_stand_in, write_stand_in
 
 from speechbrain_merit.export.official import import_official
-from speechbrain_merit.export.official.scalar_pickle import (
-    read_mean_and_std,
-    write_mean_and_std,
-)
+from speechbrain_merit.export.official.scalar_pickle import read_mean_and_std
 from speechbrain_merit.export.official.weight_files import (
     read_checkpoint,
     read_state_dict,
@@ -83,14 +80,6 @@ def test_the_byte_order_of_a_type_is_honoured(read):
     swapped = swapped.replace(b"X\x01\x00\x00\x00<", b"X\x01\x00\x00\x00>")
     assert pickle.loads(swapped) == (1.5, 0.5)
     assert read(swapped) == (1.5, 0.5)
-
-
-def test_what_is_written_is_what_numpy_would_read(tmp_path):
-    path = tmp_path / "train_norm_stat.pkl"
-    write_mean_and_std(path, 1.3e-4, 0.1 + 0.2)
-    mean, std = pickle.loads(path.read_bytes())
-    assert type(mean) is type(std) is np.float64
-    assert (mean, std) == read_mean_and_std(path) == (1.3e-4, 0.1 + 0.2)
 
 
 def touching(path):

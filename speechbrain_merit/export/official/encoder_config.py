@@ -1,4 +1,4 @@
-"""The original WavLM's configuration as Hugging Face's, and back.
+"""The original WavLM's configuration as Hugging Face's.
 
 Authors
  * The speechbrain-merit developers 2026
@@ -71,13 +71,10 @@ def from_official_config(official: Mapping[str, Any]) -> WavLMConfig:
 
     Example
     -------
-    >>> config = WavLMConfig(
-    ...     num_hidden_layers=24,
-    ...     feat_extract_norm="layer",
-    ...     do_stable_layer_norm=True,
-    ... )
-    >>> from_official_config(to_official_config(config)).num_hidden_layers
-    24
+    >>> from_official_config({"encoder_layers": 24})
+    Traceback (most recent call last):
+    ...
+    ValueError: The encoder's configuration lacks encoder_embed_dim, ...
     """
     needed = [*_SHAPES, *_FIXED, _CONVOLUTIONS]
     missing = [name for name in needed if name not in official]
@@ -104,54 +101,6 @@ def from_official_config(official: Mapping[str, Any]) -> WavLMConfig:
         conv_kernel=list(kernels),
         conv_stride=list(strides),
     )
-
-
-def to_official_config(config: WavLMConfig) -> dict[str, Any]:
-    """Translates Hugging Face's configuration of a WavLM.
-
-    Arguments
-    ---------
-    config : WavLMConfig
-        Of an encoder built as WavLM-Large is.
-
-    Returns
-    -------
-    dict
-        The original WavLM's `cfg`.
-
-    Raises
-    ------
-    ValueError
-        If the encoder is built in another way.
-
-    Example
-    -------
-    >>> to_official_config(WavLMConfig(feat_extract_norm="group"))
-    Traceback (most recent call last):
-    ...
-    ValueError: The encoder has feat_extract_norm 'group': ...
-    """
-    for name, value in _FIXED_HERE.items():
-        if getattr(config, name) != value:
-            raise ValueError(
-                f"The encoder has {name} {getattr(config, name)!r}: the "
-                f"published code runs WavLM-Large's, which is {value!r}."
-            )
-    names = {**_SHAPES, **_DROPOUTS}
-    convolutions = zip(
-        config.conv_dim, config.conv_kernel, config.conv_stride, strict=True
-    )
-    return {
-        **_FIXED,
-        **{name: getattr(config, ours) for name, ours in names.items()},
-        # A text, as the original has it.
-        _CONVOLUTIONS: str(list(convolutions)),
-        # Not read in evaluation, but attributes of the original's class.
-        "normalize": True,
-        "feature_grad_mult": 1.0,
-        "encoder_layerdrop": 0.0,
-        "dropout_features": 0.0,
-    }
 
 
 def _check_sizes(official: Mapping[str, Any]) -> None:

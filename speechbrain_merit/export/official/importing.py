@@ -5,8 +5,7 @@ Authors
 """
 
 import os
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,12 @@ import torch
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain_merit.export.official_card import official_model_card
+from speechbrain_merit.export.card import imported_model_card
 from speechbrain_merit.pretrained.folder import write_pretrained_folder
 
-from .extras import write_extras
 from .files import EMOTION_HEAD
 from .reading import OfficialCheckpoint, read_official
+from .tensor_names import rename, sizes_of
 
 GATES = ("sparse", "dense")
 # The published order of the classes.
@@ -79,9 +78,9 @@ def import_official(
 ) -> None:
     """Makes a pretrained folder of a published checkpoint.
 
-    No tensor is changed, and none is left out: what the model has no use for
-    is kept beside it, so that `export_official` gives the same files again.
-    Nothing of the files is run.
+    No tensor is changed, and all are accounted for; those that the published
+    code carries along without using them are left out. Nothing of the files
+    is run.
 
     Arguments
     ---------
@@ -124,7 +123,8 @@ def import_official(
     if gate not in GATES:
         raise ValueError(f"Unknown gate {gate!r}: use one of {GATES}.")
     checkpoint = read_official(source)
-    num_classes = checkpoint.sizes["num_classes"]
+    sizes = sizes_of(checkpoint.weights)
+    num_classes = sizes["num_classes"]
     if not len(emotions) == len(set(emotions)) == num_classes:
         raise ValueError(
             f"{EMOTION_HEAD} scores {num_classes} emotions, but the names are "
@@ -132,14 +132,11 @@ def import_official(
             "scores."
         )
     partial = destination.with_name(destination.name + ".partial")
-    _write_model(partial, checkpoint, gate, emotions)
-    write_extras(partial, checkpoint.extras)
-    card = official_model_card(
-        _name_of(source),
-        gate,
-        checkpoint.sizes["num_experts"],
-        emotions,
-        license,
+    _write_model(
+        partial, checkpoint, _settings(checkpoint, sizes, gate), emotions
+    )
+    card = imported_model_card(
+        _name_of(source), gate, sizes["num_experts"], emotions, license
     )
     (partial / "README.md").write_text(card, encoding="utf-8")
     os.replace(partial, destination)
@@ -154,31 +151,41 @@ def _name_of(source: str | Path) -> str:
 def _write_model(
     folder: Path,
     checkpoint: OfficialCheckpoint,
-    gate: str,
+    settings: Mapping[str, Any],
     emotions: Sequence[str],
 ) -> None:
-    overrides = _settings(checkpoint, gate)
-    text = resolve_references(_HYPERPARAMETERS, overrides).getvalue()
+    text = resolve_references(_HYPERPARAMETERS, settings).getvalue()
     # Without weights of its own, so that those in the files need no copy.
     with torch.device("meta"):
         model = load_hyperpyyaml(text)["model"]
-    model.load_state_dict(checkpoint.weights, assign=True)
+    normalization = model.encoder.normalization
+    normalization.mean = torch.tensor(checkpoint.mean)
+    normalization.std = torch.tensor(checkpoint.std)
+    expected = {
+        name: tensor
+        for name, tensor in model.state_dict().items()
+        if not name.startswith("encoder.normalization.")
+    }
+    model.load_state_dict(
+        rename(expected, checkpoint.weights), strict=False, assign=True
+    )
     labels = CategoricalEncoder()
     labels.update_from_iterable(emotions)
-    with tempfile.TemporaryDirectory() as experiment:
-        hyperparameters = Path(experiment) / "hyperparams.yaml"
-        hyperparameters.write_text(text, encoding="utf-8")
-        write_pretrained_folder(folder, hyperparameters, model, labels)
+    folder.mkdir(parents=True, exist_ok=True)
+    hyperparameters = folder / "hyperparams.yaml"
+    hyperparameters.write_text(text, encoding="utf-8")
+    write_pretrained_folder(folder, hyperparameters, model, labels)
 
 
-def _settings(checkpoint: OfficialCheckpoint, gate: str) -> dict[str, Any]:
-    config, sizes = checkpoint.encoder_config, checkpoint.sizes
-    dense = gate == "dense"
+def _settings(
+    checkpoint: OfficialCheckpoint, sizes: Mapping[str, int], gate: str
+) -> dict[str, Any]:
+    config, dense = checkpoint.encoder_config, gate == "dense"
     return {
         "encoder_config": {"model_type": "wavlm", **config.to_diff_dict()},
         "num_layers": config.num_hidden_layers + 1,
-        "mean": checkpoint.extras.mean,
-        "std": checkpoint.extras.std,
+        "mean": checkpoint.mean,
+        "std": checkpoint.std,
         "top_k": sizes["num_experts"] if dense else 1,
         "router_learning": "probability" if dense else "straight_through",
         **sizes,

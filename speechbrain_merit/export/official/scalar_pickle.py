@@ -128,29 +128,6 @@ def read_mean_and_std(path: str | Path) -> tuple[float, float]:
     return mean, std
 
 
-def write_mean_and_std(path: str | Path, mean: float, std: float) -> None:
-    """Writes the pair as the published code does, as scalars of NumPy's.
-
-    Arguments
-    ---------
-    path : str or Path
-        File to write.
-    mean : float
-        Mean of the training set's samples.
-    std : float
-        Their standard deviation.
-
-    Example
-    -------
-    >>> path = Path(getfixture("tmpdir")) / "statistics.pkl"
-    >>> write_mean_and_std(path, 0.1, 0.2)
-    >>> read_mean_and_std(path)
-    (0.1, 0.2)
-    """
-    with Path(path).open("wb") as file:
-        pickle.dump((np.float64(mean), np.float64(std)), file)
-
-
 def _unpickle(contents: bytes, path: str | Path) -> Any:
     try:
         _check_memory(contents)
