@@ -10,9 +10,13 @@ from typing import Any
 from speechbrain_merit.metrics.conditions import Condition
 from speechbrain_merit.metrics.enhancement import METRICS
 
-SER_HEADINGS = {"f1_macro": "F1-macro", "uar": "UAR", "accuracy": "accuracy"}
-# With the decimals that are worth printing.
-SE_HEADINGS = {
+# Titles, and the decimals that are worth printing.
+EMOTION_HEADINGS = {
+    "f1_macro": ("F1-macro", 3),
+    "uar": ("UAR", 3),
+    "accuracy": ("accuracy", 3),
+}
+ENHANCEMENT_HEADINGS = {
     "pesq_wb": ("PESQ-WB", 2),
     "stoi": ("STOI", 3),
     "ssnr_db": ("SSNR dB", 2),
@@ -24,6 +28,39 @@ SE_HEADINGS = {
     "dnsmos_bak": ("DNSMOS BAK", 2),
     "dnsmos_ovrl": ("DNSMOS OVRL", 2),
 }
+
+
+def markdown_rows(rows: Sequence[Sequence[str]]) -> str:
+    """Writes rows in Markdown that also read well in a terminal.
+
+    Arguments
+    ---------
+    rows : sequence
+        Cells of each row, the headings first. The first column is aligned
+        left, the others right.
+
+    Returns
+    -------
+    str
+        A line for every row, and one for the rule.
+
+    Example
+    -------
+    >>> print(markdown_rows([["run", "UAR"], ["a|b", "0.5"]]))
+    | run  | UAR |
+    | ---- | --: |
+    | a\\|b | 0.5 |
+    """
+    table = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    # Three for the rule, which Markdown wants to hold a dash.
+    widths = [max(3, *map(len, cells)) for cells in zip(*table, strict=True)]
+    # The colons make Markdown align as the spaces do.
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines = [
+        [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]
+        for row in (table[0], rule, *table[1:])
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def markdown_table(results: Mapping[str, Any]) -> str:
@@ -52,8 +89,8 @@ def markdown_table(results: Mapping[str, Any]) -> str:
     """
     conditions = results["conditions"]
     headings = _headings_of(conditions)
-    titles = [title for title, _ in headings.values()]
-    table = [["condition", "n", *SER_HEADINGS.values(), *titles]]
+    shown = [*EMOTION_HEADINGS.values(), *headings.values()]
+    table = [["condition", "n", *(title for title, _ in shown)]]
     for entry in conditions:
         name = Condition(entry["noise"], entry["snr_db"]).name
         table.append(_table_row(name, [entry], headings))
@@ -61,7 +98,7 @@ def markdown_table(results: Mapping[str, Any]) -> str:
         entries = [entry for entry in conditions if entry["noise"] == noise]
         if entries:
             table.append(_table_row(f"mean {noise}", entries, headings))
-    lines = _aligned(table)
+    lines = [markdown_rows(table)]
     if any(entry["se"] for entry in conditions):
         lines += ["", "Enhancement: unprocessed -> enhanced."]
     # Results of earlier versions have no calibration.
@@ -76,7 +113,7 @@ def _headings_of(
     computed = {key for entry in conditions for key in entry["se"] or {}}
     return {
         key: heading
-        for key, heading in SE_HEADINGS.items()
+        for key, heading in ENHANCEMENT_HEADINGS.items()
         if key in (computed or METRICS)
     }
 
@@ -87,7 +124,10 @@ def _table_row(
     headings: Mapping[str, tuple[str, int]],
 ) -> list[str]:
     row = [name, str(sum(entry["num_utterances"] for entry in entries))]
-    row += [_mean_text(entries, "ser", key, 3) for key in SER_HEADINGS]
+    row += [
+        _mean_text(entries, "ser", key, decimals)
+        for key, (_, decimals) in EMOTION_HEADINGS.items()
+    ]
     for key, (_, decimals) in headings.items():
         pair = [
             _mean_text(entries, column, key, decimals)
@@ -107,22 +147,6 @@ def _mean_text(
     return f"{sum(values) / len(values):.{decimals}f}"
 
 
-def _aligned(table: Sequence[Sequence[str]]) -> list[str]:
-    # Three for the rule below, which Markdown wants to hold a dash.
-    widths = [max(3, *map(len, cells)) for cells in zip(*table, strict=True)]
-    rows = [
-        [row[0].ljust(widths[0])]
-        + [
-            cell.rjust(width)
-            for cell, width in zip(row[1:], widths[1:], strict=True)
-        ]
-        for row in table
-    ]
-    # The colons make Markdown align as the spaces do.
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return [f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:])]
-
-
 def _calibration_note(calibration: Mapping[str, Any] | None) -> list[str]:
     if calibration is None:
         return []
@@ -137,7 +161,7 @@ def _calibration_note(calibration: Mapping[str, Any] | None) -> list[str]:
 
 def _unscored_note(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
     counts = []
-    for key, (title, _) in SE_HEADINGS.items():
+    for key, (title, _) in ENHANCEMENT_HEADINGS.items():
         count = sum((e["num_unscored"] or {}).get(key, 0) for e in conditions)
         if count:
             counts.append(f"{title} {count}")

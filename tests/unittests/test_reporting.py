@@ -23,11 +23,7 @@ from speechbrain_merit.experiments.report import (
     write_report,
 )
 from speechbrain_merit.experiments.report.figures import recall_by_noise
-from speechbrain_merit.experiments.report.markup import (
-    html_text,
-    latex_text,
-    markdown_text,
-)
+from speechbrain_merit.experiments.report.markup import render
 from speechbrain_merit.experiments.report.scores import Estimate, score_systems
 from speechbrain_merit.experiments.report.tables import (
     Cell,
@@ -149,8 +145,15 @@ TABLE = Table(
 )
 
 
+def rendered(name, table):
+    """A report of a single table."""
+    sections = {"Summary": [table]}
+    return render(name, title="", notes=[], sections=sections, figures={})
+
+
 def test_table_in_markdown():
-    lines = markdown_text(TABLE).splitlines()
+    text = rendered("report.md", TABLE)
+    lines = text[text.index("**") : text.index("\n\n## Fig")].splitlines()
     assert lines[0] == "**Scores of a_1 -> b**"
     cells = [
         [c.strip() for c in re.split(r"(?<!\\)\|", s)[1:-1]] for s in lines[2:]
@@ -162,7 +165,7 @@ def test_table_in_markdown():
 
 
 def test_table_in_latex():
-    text = latex_text(TABLE)
+    text = rendered("tables.tex", TABLE)
     assert r"\caption{Scores of a\_1 $\rightarrow$ b}" in text
     assert "\n& \\multicolumn{2}{c}{seen} \\\\\n" in text
     assert r"system & $-$5 dB & p \\" in text
@@ -173,10 +176,19 @@ def test_table_in_latex():
 
 
 def test_table_in_html():
-    text = html_text(TABLE)
+    text = rendered("report.html", TABLE)
     assert "<td></td><th colspan='2'>seen</th>" in text
     assert "<td><b>0.00</b>* <small>[-1.50, 2.00]</small></td>" in text
     assert "<td>&lt;0.001</td>" in text
+
+
+def test_no_name_becomes_markup():
+    """Whoever hands results on has named the systems in them."""
+    name = "<script>alert('a')</script>"
+    table = Table(name, ((name, 1),), ("system", name), ((name, name),))
+    text = rendered("report.html", table)
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;alert(&#39;a&#39;)") == 5
 
 
 def test_the_best_system_is_marked_and_unprocessed_speech_is_none(tmp_path):
@@ -315,6 +327,15 @@ def test_latex_tables_are_whole(report):
     assert r"sparse\_merit" in text
     # Who pastes a table can say what its marks mean.
     assert re.search("^% A score marked \\* differs from", text, re.MULTILINE)
+
+
+def test_any_name_of_a_system_makes_a_file(tmp_path):
+    write_run(tmp_path / "a", system="../top 2")
+    page = write_report(find_runs([tmp_path]), tmp_path / "out", None, 2)
+    assert "Confusions of ../top 2" in page.read_text()
+    assert (page.parent / "figures" / "confusion_..%2Ftop%202.png").is_file()
+    text = (page.parent / "report.md").read_text()
+    assert "(figures/confusion_..%252Ftop%25202.png)" in text
 
 
 def test_without_a_baseline_nothing_is_tested(tmp_path):

@@ -17,7 +17,7 @@ from speechbrain_merit.metrics.routing_plots import OKABE_ITO
 
 from .runs import Run
 from .scores import UNPROCESSED, Scores
-from .tables import metric_title
+from .tables import heading
 
 SUFFIXES = (".png", ".pdf")
 MARKERS = "osD^v<>P*X"
@@ -96,7 +96,7 @@ def plot_against_snr(
         axes.set_xticks(sorted(snr for snr in snrs_db if snr is not None))
         axes.set(title=f"{noise} noise", xlabel="SNR dB")
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel(label or metric_title(metric))
+    panels[0].set_ylabel(label or heading(metric)[0])
     handles, labels = panels[0].get_legend_handles_labels()
     if handles:
         columns = min(len(handles), 4)

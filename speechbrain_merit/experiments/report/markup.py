@@ -1,11 +1,17 @@
-"""Tables in Markdown, LaTeX and HTML.
+"""A report in HTML, Markdown and LaTeX, by the files in `templates`.
 
 Authors
  * The speechbrain-merit developers 2026
 """
 
-import html
+import base64
 import re
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from speechbrain_merit.metrics.results_table import markdown_rows
 
 from .tables import Cell, Table
 
@@ -21,111 +27,80 @@ _LATEX_SPECIAL = {
 }
 
 
-def markdown_text(table: Table) -> str:
-    """Writes a table in Markdown.
+def render(name: str, **content: Any) -> str:
+    """Writes a report.
 
     Arguments
     ---------
-    table : Table
-        What to write.
+    name : str
+        `report.html`, which needs no other file, `report.md` or `tables.tex`.
+    **content : Any
+        `title`, a text; `notes`, paragraphs of text; `sections`, the tables
+        of each heading; `figures`, a caption for each path.
 
     Returns
     -------
     str
-        The caption in bold, and the table with aligned columns.
+        Markup, in which everything else is escaped.
 
     Example
     -------
-    >>> print(markdown_text(Table("Scores", (), ("a", "b"), (("x", None),))))
-    **Scores**
+    >>> table = Table("Scores", (), ("a", "b"), (("x_1", None),))
+    >>> content = {"title": "Report", "notes": [], "figures": {}}
+    >>> print(render("tables.tex", sections={"Summary": [table]}, **content))
+    % \\usepackage{booktabs}
     <BLANKLINE>
-    | a   |   b |
-    | --- | --: |
-    | x   |   - |
+    \\begin{table*}
+    \\centering\\footnotesize\\setlength{\\tabcolsep}{3pt}
+    \\caption{Scores}
+    \\begin{tabular}{lr}
+    \\toprule
+    a & b \\\\
+    \\midrule
+    x\\_1 & -- \\\\
+    \\bottomrule
+    \\end{tabular}
+    \\end{table*}
     <BLANKLINE>
     """
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("speechbrain_merit.experiments.report"),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    templates.filters.update(
+        base64=lambda path: base64.b64encode(Path(path).read_bytes()).decode(),
+        latex=_latex,
+        markdown=_markdown,
+    )
+    if name.endswith(".tex"):
+        # LaTeX is full of braces.
+        templates = templates.overlay("<%", "%>", "<<", ">>", "<#", "#>")
+    return templates.get_template(name).render(mark=MARK, **content)
+
+
+def _markdown(table: Table) -> str:
     # There is one line of headings in Markdown.
     groups = [title for title, span in table.groups for _ in range(span)]
     groups = ["", *groups] if groups else [""] * len(table.columns)
-    head = [
-        f"{group} {column}".strip()
-        for group, column in zip(groups, table.columns, strict=True)
-    ]
-    lines = [head, *([_markdown_cell(c) for c in row] for row in table.rows)]
-    widths = [max(3, *map(len, cells)) for cells in zip(*lines, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    text = [
-        " | ".join(
-            cell.rjust(width) if number else cell.ljust(width)
-            for number, (cell, width) in enumerate(
-                zip(line, widths, strict=True)
-            )
-        )
-        for line in (head, rule, *lines[1:])
-    ]
-    body = "\n".join(f"| {line} |" for line in text)
-    return f"**{table.caption}**\n\n{body}\n"
+    titles = map(" ".join, zip(groups, table.columns, strict=True))
+    rows = [[_markdown_cell(cell) for cell in row] for row in table.rows]
+    return markdown_rows([[title.strip() for title in titles], *rows])
 
 
 def _markdown_cell(cell: str | Cell | None) -> str:
     if not isinstance(cell, Cell):
-        return "-" if cell is None else cell.replace("|", "\\|")
+        return "-" if cell is None else cell
     value = f"**{cell.value}**" if cell.is_best else cell.value
     # As it is, the mark would make what stands between two of them italic.
     mark = f"\\{MARK}" if cell.is_significant else ""
     return f"{value}{mark} {cell.interval}"
 
 
-def latex_text(table: Table) -> str:
-    r"""Writes a table in LaTeX, for the package `booktabs`.
-
-    Arguments
-    ---------
-    table : Table
-        What to write.
-
-    Returns
-    -------
-    str
-        A `table*` environment.
-
-    Example
-    -------
-    >>> print(latex_text(Table("Scores", (), ("a", "b"), (("x_1", None),))))
-    \begin{table*}
-    \centering\footnotesize\setlength{\tabcolsep}{3pt}
-    \caption{Scores}
-    \begin{tabular}{lr}
-    \toprule
-    a & b \\
-    \midrule
-    x\_1 & -- \\
-    \bottomrule
-    \end{tabular}
-    \end{table*}
-    <BLANKLINE>
-    """
-    lines = [
-        r"\begin{table*}",
-        r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
-        rf"\caption{{{_latex_escaped(table.caption)}}}",
-        rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
-        r"\toprule",
-    ]
-    if table.groups:
-        spans = [
-            rf"\multicolumn{{{span}}}{{c}}{{{_latex_escaped(title)}}}"
-            for title, span in table.groups
-        ]
-        lines.append(" & ".join(["", *spans]).lstrip() + r" \\")
-    lines.append(" & ".join(map(_latex_escaped, table.columns)) + r" \\")
-    lines.append(r"\midrule")
-    lines += [" & ".join(map(_latex_cell, row)) + r" \\" for row in table.rows]
-    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table*}"]
-    return "\n".join(lines) + "\n"
-
-
-def _latex_cell(cell: str | Cell | None) -> str:
+def _latex(cell: str | Cell | None) -> str:
     if not isinstance(cell, Cell):
         return "--" if cell is None else _latex_escaped(cell)
     value, interval = map(_latex_escaped, (cell.value, cell.interval))
@@ -142,48 +117,3 @@ def _latex_escaped(text: str) -> str:
     )
     signed = re.sub(r"(?<!\w)-(?=\d)", "$-$", escaped)
     return signed.replace("\0", r"$\rightarrow$")
-
-
-def html_text(table: Table) -> str:
-    """Writes a table in HTML.
-
-    Arguments
-    ---------
-    table : Table
-        What to write.
-
-    Returns
-    -------
-    str
-        A `table` element with its caption.
-
-    Example
-    -------
-    >>> text = html_text(Table("Scores", (), ("a", "b"), (("<x>", None),)))
-    >>> "<tr><th scope='row'>&lt;x&gt;</th><td>–</td></tr>" in text
-    True
-    """
-    lines = ["<table>", f"<caption>{html.escape(table.caption)}</caption>"]
-    lines.append("<thead>")
-    if table.groups:
-        spans = "".join(
-            f"<th colspan='{span}'>{html.escape(title)}</th>"
-            for title, span in table.groups
-        )
-        lines.append(f"<tr><td></td>{spans}</tr>")
-    titles = (f"<th>{html.escape(column)}</th>" for column in table.columns)
-    lines += [f"<tr>{''.join(titles)}</tr>", "</thead>", "<tbody>"]
-    for name, *cells in table.rows:
-        row = "".join(f"<td>{_html_cell(cell)}</td>" for cell in cells)
-        lines.append(
-            f"<tr><th scope='row'>{html.escape(str(name))}</th>{row}</tr>"
-        )
-    return "\n".join([*lines, "</tbody>", "</table>"]) + "\n"
-
-
-def _html_cell(cell: str | Cell | None) -> str:
-    if not isinstance(cell, Cell):
-        return "–" if cell is None else html.escape(cell)
-    value = f"<b>{cell.value}</b>" if cell.is_best else cell.value
-    mark = MARK if cell.is_significant else ""
-    return f"{value}{mark} <small>{cell.interval}</small>"

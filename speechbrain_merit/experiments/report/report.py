@@ -4,23 +4,23 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
+
+from speechbrain_merit.data.atomic_write import atomic_write
 
 from .comparable import check_comparable
 from .figures import plot_against_snr, plot_confusions, plot_emotion_by_noise
-from .markup import MARK, html_text, latex_text, markdown_text
-from .page import Section, embedded_figure, page_text, paragraph, wide
+from .markup import MARK, render
 from .runs import Run
 from .scores import Scores, score_systems
-from .significance import compare
+from .significance import Comparison, compare
 from .tables import (
     Table,
     calibration_table,
+    heading,
     metric_table,
-    metric_title,
     metrics_of,
     runs_table,
     significance_table,
@@ -47,18 +47,6 @@ means, over SNRs; F1-macro by the resampled differences. UAR, accuracy and
 unprocessed speech are not tested. No test says anything of other speakers, nor,
 but for F1-macro with several seeds, of another training. The intervals are not
 adjusted."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Content:
-    """What all formats of a report say."""
-
-    title: str
-    notes: list[str]
-    # By the heading of their section.
-    tables: dict[str, list[Table]]
-    # Each with its caption.
-    figures: dict[Path, str]
 
 
 def write_report(
@@ -108,51 +96,45 @@ def write_report(
             f"{num_resamples} test sets cannot be drawn: give at least 1."
         )
     folder = Path(folder)
-    content = _gather(runs, folder, baseline, num_resamples, seed)
-    tables = [table for found in content.tables.values() for table in found]
-    notes = "".join(f"% {note}\n" for note in content.notes)
-    head = f"% \\usepackage{{booktabs}}\n{notes}\n"
-    latex = head + "\n".join(latex_text(table) for table in tables)
-    _write_text(folder / "tables.tex", latex)
-    _write_text(folder / "report.md", _markdown(content, folder))
-    _write_text(folder / "report.html", _page(content))
+    scores = score_systems(runs, num_resamples, seed)
+    compared = [] if baseline is None else compare(runs, scores, baseline)
+    notes = [_METHOD.format(num_resamples=num_resamples)]
+    if baseline is not None:
+        notes.append(_TESTS.format(mark=MARK, baseline=baseline))
+    content = {
+        "title": f"Systems on {runs[0].corpus}",
+        "notes": [note.replace("\n", " ") for note in notes],
+        "sections": _tables(runs, scores, compared, baseline),
+        "figures": {
+            **_draw_against_snr(scores, folder / "figures"),
+            **_draw_emotions(runs, folder / "figures"),
+        },
+    }
+    for name in ("tables.tex", "report.md", "report.html"):
+        with atomic_write(folder / name) as partial:
+            partial.write_text(render(name, **content), encoding="utf-8")
     return folder / "report.html"
 
 
-def _gather(
+def _tables(
     runs: Sequence[Run],
-    folder: Path,
+    scores: Scores,
+    compared: Sequence[Comparison],
     baseline: str | None,
-    num_resamples: int,
-    seed: int,
-) -> _Content:
-    scores = score_systems(runs, num_resamples, seed)
-    compared = [] if baseline is None else compare(runs, scores, baseline)
+) -> dict[str, list[Table]]:
+    """The tables that are not empty, by the heading of their section."""
     metrics = metrics_of(scores)
     tables = {
         "Summary": [summary_table(scores, compared)],
         "By condition": [metric_table(scores, compared, m) for m in metrics],
         "Significance": [
-            significance_table(compared, baseline, metric)
-            for metric in metrics
-            if baseline is not None
-            and any(c.metric == metric for c in compared)
+            significance_table(compared, baseline or "", m) for m in metrics
         ],
         "Calibration": [calibration_table(runs)],
         "Runs": [runs_table(runs)],
     }
     filled = {t: [x for x in found if x.rows] for t, found in tables.items()}
-    notes = [_METHOD.format(num_resamples=num_resamples)]
-    if baseline is not None:
-        notes.append(_TESTS.format(mark=MARK, baseline=baseline))
-    figures = _draw_against_snr(scores, folder / "figures")
-    figures.update(_draw_emotions(runs, folder / "figures"))
-    return _Content(
-        f"Systems on {runs[0].corpus}",
-        [note.replace("\n", " ") for note in notes],
-        {title: found for title, found in filled.items() if found},
-        figures,
-    )
+    return {title: found for title, found in filled.items() if found}
 
 
 def _draw_against_snr(scores: Scores, folder: Path) -> dict[Path, str]:
@@ -161,7 +143,7 @@ def _draw_against_snr(scores: Scores, folder: Path) -> dict[Path, str]:
     gains = scores.gains()
     figures = {}
     for metric in PLOTTED_METRICS:
-        title = metric_title(metric)
+        title, _ = heading(metric)
         if metric in metrics_of(scores):
             place = plot_against_snr(scores, metric, folder / f"{metric}.png")
             figures[place] = f"{title} against the SNR, with 95 % intervals"
@@ -183,43 +165,8 @@ def _draw_emotions(runs: Sequence[Run], folder: Path) -> dict[Path, str]:
     caption = "Recognised share of each emotion in each kind of noise"
     figures = {plot_emotion_by_noise(by_system, place): caption}
     for system, own in by_system.items():
-        place = folder / f"confusion_{system}.png"
+        # A name may hold what a name of a file may not.
+        place = folder / f"confusion_{quote(system, safe='')}.png"
         caption = f"Confusions of {system}: shares of each true emotion"
         figures[plot_confusions(own, place)] = caption
     return figures
-
-
-def _markdown(content: _Content, folder: Path) -> str:
-    parts = [f"# {content.title}\n", *(f"{note}\n" for note in content.notes)]
-    for title, tables in content.tables.items():
-        parts.append(f"## {title}\n")
-        parts += map(markdown_text, tables)
-    parts.append("## Figures\n")
-    parts += [
-        f"![{caption}]({path.relative_to(folder).as_posix()})\n"
-        for path, caption in content.figures.items()
-    ]
-    return "\n".join(parts)
-
-
-def _page(content: _Content) -> str:
-    notes = "".join(map(paragraph, content.notes))
-    figures = "".join(
-        embedded_figure(path, caption)
-        for path, caption in content.figures.items()
-    )
-    sections = [
-        Section(title, "".join(wide(html_text(table)) for table in tables))
-        for title, tables in content.tables.items()
-    ]
-    # The summary, how to read it, and what it looks like come first.
-    first = sections[0]._replace(body=sections[0].body + notes)
-    sections = [first, Section("Figures", figures), *sections[1:]]
-    return page_text(content.title, sections)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)

@@ -12,15 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from speechbrain_merit.metrics.conditions import NOISES, WITHOUT_SNR
-from speechbrain_merit.metrics.results_table import SE_HEADINGS, SER_HEADINGS
+from speechbrain_merit.metrics.results_table import (
+    EMOTION_HEADINGS,
+    ENHANCEMENT_HEADINGS,
+)
 
 from .runs import Run
 from .scores import UNPROCESSED, Estimate, Row, Scores, group_by_fold
 from .significance import Comparison
 
+HEADINGS = EMOTION_HEADINGS | ENHANCEMENT_HEADINGS
 # Metrics that a summary has room for.
 SUMMARY_METRICS = ("f1_macro", "pesq_wb", "stoi", "ssnr_db")
-SER_DECIMALS = 3
 
 
 class Cell(NamedTuple):
@@ -86,7 +89,7 @@ class Table:
     rows: tuple[tuple["str | Cell | None", ...], ...]
 
 
-def metric_title(metric: str) -> str:
+def heading(metric: str) -> tuple[str, int]:
     """Names a metric for readers.
 
     Arguments
@@ -96,36 +99,16 @@ def metric_title(metric: str) -> str:
 
     Returns
     -------
-    str
-        As it is usually written; the name itself if it is not known.
+    tuple
+        How it is usually written, or the name itself if it is not known; and
+        how many decimals are worth printing.
 
     Example
     -------
-    >>> metric_title("pesq_wb")
-    'PESQ-WB'
+    >>> heading("pesq_wb"), heading("mine")
+    (('PESQ-WB', 2), ('mine', 3))
     """
-    return SER_HEADINGS.get(metric) or SE_HEADINGS.get(metric, (metric, 0))[0]
-
-
-def decimals_of(metric: str) -> int:
-    """Says how many decimals of a metric are worth printing.
-
-    Arguments
-    ---------
-    metric : str
-        As in results.json.
-
-    Returns
-    -------
-    int
-        Such as 3.
-
-    Example
-    -------
-    >>> decimals_of("ssnr_db")
-    2
-    """
-    return SE_HEADINGS.get(metric, ("", SER_DECIMALS))[1]
+    return HEADINGS.get(metric, (metric, 3))
 
 
 def metrics_of(scores: Scores) -> list[str]:
@@ -147,8 +130,7 @@ def metrics_of(scores: Scores) -> list[str]:
     ['uar', 'stoi']
     """
     found = {metric for own in scores.values.values() for metric in own}
-    known = [*SER_HEADINGS, *SE_HEADINGS]
-    return [m for m in known if m in found] + sorted(found - set(known))
+    return [m for m in HEADINGS if m in found] + sorted(found - set(HEADINGS))
 
 
 def summary_table(scores: Scores, comparisons: Sequence[Comparison]) -> Table:
@@ -172,22 +154,17 @@ def summary_table(scores: Scores, comparisons: Sequence[Comparison]) -> Table:
     ('system',)
     """
     found = metrics_of(scores)
-    metrics = [metric for metric in SUMMARY_METRICS if metric in found]
-    summary = [row for row in scores.rows if row.in_summary]
-    columns = {
+    columns = [
+        (heading(metric)[0], row.noise, metric, row)
+        for metric in SUMMARY_METRICS
+        for row in scores.rows
+        if metric in found
+        and row.in_summary
         # There is nothing to enhance in clean speech.
-        metric: [
-            r for r in summary if metric == "f1_macro" or r.noise != "clean"
-        ]
-        for metric in metrics
-    }
-    pairs = [(metric, row) for metric in metrics for row in columns[metric]]
-    return Table(
-        "Means over the SNRs, with 95 % intervals",
-        tuple((metric_title(m), len(r)) for m, r in columns.items() if r),
-        ("system", *(row.noise for _, row in pairs)),
-        _rows_of(scores, comparisons, pairs),
-    )
+        and (metric == "f1_macro" or row.noise != "clean")
+    ]
+    caption = "Means over the SNRs, with 95 % intervals"
+    return _score_table(caption, columns, scores, comparisons)
 
 
 def metric_table(
@@ -214,60 +191,50 @@ def metric_table(
     >>> metric_table(Scores((), {}, {}), [], "stoi").caption
     'STOI'
     """
-    titles = (
-        "" if row.noise in WITHOUT_SNR else f"{row.noise} noise"
-        for row in scores.rows
-    )
-    groups = ((t, len(list(same))) for t, same in itertools.groupby(titles))
-    pairs = [(metric, row) for row in scores.rows]
-    return Table(
-        metric_title(metric),
-        tuple(groups),
-        ("system", *map(_short_name, scores.rows)),
-        _rows_of(scores, comparisons, pairs),
-    )
+    columns = []
+    for row in scores.rows:
+        titles = f"{row.noise} noise", "mean"
+        if row.noise in WITHOUT_SNR:
+            titles = "", row.noise
+        elif row.snr_db is not None:
+            titles = titles[0], f"{row.snr_db:g} dB"
+        columns.append((*titles, metric, row))
+    return _score_table(heading(metric)[0], columns, scores, comparisons)
 
 
-def _short_name(row: Row) -> str:
-    if row.snr_db is not None:
-        return f"{row.snr_db:g} dB"
-    return row.noise if row.noise in WITHOUT_SNR else "mean"
-
-
-def _rows_of(
+def _score_table(
+    caption: str,
+    columns: Sequence[tuple[str, str, str, Row]],
     scores: Scores,
     comparisons: Sequence[Comparison],
-    pairs: Sequence[tuple[str, Row]],
-) -> tuple[tuple[str | Cell | None, ...], ...]:
+) -> Table:
+    """Makes a table of columns: their group, title, metric and condition."""
     significant = {
         (c.system, c.metric, c.row) for c in comparisons if c.is_significant
     }
-    systems = list(scores.values)
-    columns = []
-    for metric, row in pairs:
-        decimals = decimals_of(metric)
-        found = {s: scores.estimate(s, metric, row) for s in systems}
+    cells: dict[str, list[Cell | None]] = {s: [] for s in scores.values}
+    for _, _, metric, row in columns:
+        decimals = heading(metric)[1]
+        found = {s: scores.estimate(s, metric, row) for s in cells}
         # Best as far as can be read.
         rounded = {
-            s: round(e.value, decimals)
-            for s, e in found.items()
-            if e and s != UNPROCESSED
+            s: round(estimate.value, decimals)
+            for s, estimate in found.items()
+            if estimate and s != UNPROCESSED
         }
-        columns.append(
-            {
-                system: estimate
-                and Cell(
-                    estimate,
-                    decimals,
-                    system in rounded
-                    and rounded[system] == max(rounded.values()),
-                    (system, metric, row) in significant,
-                )
-                for system, estimate in found.items()
-            }
-        )
-    rows = [(s, *(column[s] for column in columns)) for s in systems]
-    return tuple(row for row in rows if any(row[1:]))
+        for system, estimate in found.items():
+            is_best = rounded.get(system) == max(rounded.values(), default=0)
+            is_significant = (system, metric, row) in significant
+            cells[system].append(
+                estimate and Cell(estimate, decimals, is_best, is_significant)
+            )
+    groups = itertools.groupby(group for group, *_ in columns)
+    return Table(
+        caption,
+        tuple((group, len(list(same))) for group, same in groups),
+        ("system", *(title for _, title, *_ in columns)),
+        tuple((s, *row) for s, row in cells.items() if any(row)),
+    )
 
 
 def significance_table(
@@ -300,7 +267,7 @@ def significance_table(
             c.row.name,
             Cell(
                 Estimate(c.difference, c.low, c.high),
-                decimals_of(metric),
+                heading(metric)[1],
                 is_significant=c.is_significant,
             ),
             probability(c.p),
@@ -310,7 +277,7 @@ def significance_table(
         if c.metric == metric
     ]
     columns = ("system", "condition", "difference", "p", "p by Holm")
-    caption = f"{metric_title(metric)}: difference from {baseline}"
+    caption = f"{heading(metric)[0]}: difference from {baseline}"
     return Table(caption, (), columns, tuple(rows))
 
 

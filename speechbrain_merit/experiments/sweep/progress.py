@@ -12,8 +12,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from speechbrain_merit.experiments.report.markup import markdown_text
-from speechbrain_merit.experiments.report.tables import Table
+from speechbrain_merit.metrics.results_table import markdown_rows
 
 from .plan import PlannedRun
 
@@ -186,7 +185,6 @@ def summary_text(
     **Runs of the sweep**
     ...
     """
-    columns = ("run", "status", "time")
     figures = {
         f"{title}, {noise}": (task, key, noise)
         for title, task, key in (
@@ -195,25 +193,21 @@ def summary_text(
         )
         for noise in ("seen", "unseen")
     }
-    lines = [
-        (
-            run.name,
-            status,
-            as_time(duration_s) if duration_s else None,
-            *(_figure(run.folder, *figure) for figure in figures.values()),
-        )
-        for run, status, duration_s, _ in rows
-    ]
-    table = Table("Runs of the sweep", (), (*columns, *figures), tuple(lines))
+    table = [("run", "status", "time", *figures)]
+    for run, status, duration_s, _ in rows:
+        found = [_figure(run.folder, *figure) for figure in figures.values()]
+        time = as_time(duration_s) if duration_s else "-"
+        table.append((run.name, status, time, *found))
     reasons = [f"- {run.name}: {why}" for run, *_, why in rows if why]
-    return "\n".join([markdown_text(table), *reasons]).rstrip() + "\n"
+    lines = ["**Runs of the sweep**", "", markdown_rows(table)]
+    return "\n".join([*lines, *([""] if reasons else []), *reasons]) + "\n"
 
 
-def _figure(folder: Path, task: str, key: str, noise: str) -> str | None:
+def _figure(folder: Path, task: str, key: str, noise: str) -> str:
     """Averages a score of results.json over the SNRs of a kind of noise."""
     path = folder / "results.json"
     if not path.is_file():
-        return None
+        return "-"
     values = [
         (condition[task] or {}).get(key)
         for condition in json.loads(path.read_text("utf-8"))["conditions"]
@@ -221,5 +215,5 @@ def _figure(folder: Path, task: str, key: str, noise: str) -> str | None:
     ]
     known = [value for value in values if value is not None]
     if not values or len(known) < len(values):
-        return None
+        return "-"
     return f"{sum(known) / len(known):.3f}"
