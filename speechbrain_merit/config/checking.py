@@ -128,6 +128,8 @@ def _value_problems(
         if run_options is not None and key in run_options.overridden_args:
             value = run_options[key]
         found = None if value is _MISSING else kind.problem(value)
+        if (key, value) == ("task_balancing_kind", "gradnorm"):
+            found = "is gradnorm, which was removed: pcgrad is the nearest."
         if found:
             yield f"{key} {found}"
 

@@ -115,8 +115,6 @@ RULES: dict[str, Kind] = {
     "allow_tf32": Flag(),
     "loss_weights": Table(Number(low=0), LOSSES),
     "task_balancing_kind": OneOf(KINDS),
-    "gradnorm_alpha": Number(low=0),
-    "gradnorm_lr": Number(above=0),
     "label_smoothing": SHARE,
     "score_weights": Table(Number(low=0), TASKS),
     "early_stopping_epochs": SIZE,

@@ -4,20 +4,14 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from .base import TaskBalancing
+from .base import TaskBalancing, UncertaintyBalancing
 from .factory import KINDS, task_balancing
-from .fixed import FixedBalancing
-from .gradient_balancing import GradientBalancing
-from .gradnorm import GradNorm
-from .pcgrad import PCGrad
-from .uncertainty import UncertaintyBalancing
+from .gradient_balancing import WEIGHTINGS, GradientBalancing
 
 __all__ = [
     "KINDS",
-    "FixedBalancing",
-    "GradNorm",
+    "WEIGHTINGS",
     "GradientBalancing",
-    "PCGrad",
     "TaskBalancing",
     "UncertaintyBalancing",
     "task_balancing",

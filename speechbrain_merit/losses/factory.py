@@ -6,13 +6,10 @@ Authors
 
 from collections.abc import Mapping, Sequence
 
-from .base import TaskBalancing
-from .fixed import FixedBalancing
-from .gradnorm import GradNorm
-from .pcgrad import PCGrad
-from .uncertainty import UncertaintyBalancing
+from .base import TaskBalancing, UncertaintyBalancing
+from .gradient_balancing import WEIGHTINGS, GradientBalancing
 
-KINDS = ("fixed", "uncertainty", "pcgrad", "gradnorm")
+KINDS = ("fixed", "uncertainty", *WEIGHTINGS)
 
 
 def task_balancing(
@@ -20,8 +17,6 @@ def task_balancing(
     tasks: Sequence[str],
     loss_weights: Mapping[str, float],
     seed: int,
-    gradnorm_alpha: float,
-    gradnorm_lr: float,
 ) -> TaskBalancing:
     """Makes a balancing.
 
@@ -34,11 +29,7 @@ def task_balancing(
     loss_weights : Mapping
         Fixed weight of every loss by name.
     seed : int
-        Of `pcgrad`.
-    gradnorm_alpha : float
-        How much stronger `gradnorm` pulls a task that trains slowly.
-    gradnorm_lr : float
-        Learning rate of the weights of `gradnorm`.
+        Of what a `GradientBalancing` draws.
 
     Returns
     -------
@@ -53,25 +44,17 @@ def task_balancing(
     Example
     -------
     >>> weights = {"enhance": 1.0, "emotion": 1.0}
-    >>> balancing = task_balancing(
-    ...     "pcgrad",
-    ...     ["enhance", "emotion"],
-    ...     weights,
-    ...     seed=1,
-    ...     gradnorm_alpha=1.5,
-    ...     gradnorm_lr=0.01,
-    ... )
+    >>> tasks = ["enhance", "emotion"]
+    >>> balancing = task_balancing("pcgrad", tasks, weights, seed=1)
     >>> balancing.needs_task_gradients
     True
     """
     if kind == "fixed":
-        return FixedBalancing(tasks, loss_weights)
+        return TaskBalancing(tasks, loss_weights)
     if kind == "uncertainty":
         return UncertaintyBalancing(tasks, loss_weights)
-    if kind == "pcgrad":
-        return PCGrad(tasks, loss_weights, seed)
-    if kind == "gradnorm":
-        return GradNorm(tasks, loss_weights, gradnorm_alpha, gradnorm_lr)
+    if kind in WEIGHTINGS:
+        return GradientBalancing(tasks, loss_weights, WEIGHTINGS[kind](), seed)
     raise ValueError(
         f"There is no task balancing {kind!r}: choose one of {list(KINDS)}."
     )

@@ -20,8 +20,8 @@ class TaskGradientBrain(FaultTolerantBrain):
 
     Example
     -------
-    >>> from speechbrain_merit.losses import FixedBalancing
-    >>> balancing = FixedBalancing(["emotion"], {"emotion": 1.0})
+    >>> from speechbrain_merit.losses import TaskBalancing
+    >>> balancing = TaskBalancing(["emotion"], {"emotion": 1.0})
     >>> brain = TaskGradientBrain({"task_balancing": balancing})
     >>> brain.balancing is balancing
     True

@@ -56,7 +56,7 @@ def test_stages_accumulation_and_standardisation(tmp_path, data):
             assert torch.equal(first[name], frozen[name]), name
 
 
-@pytest.mark.parametrize("kind", ["uncertainty", "pcgrad", "gradnorm"])
+@pytest.mark.parametrize("kind", ["uncertainty", "pcgrad"])
 def test_task_balancing_trains_and_is_saved(tmp_path, data, kind):
     options = {"task_balancing_kind": kind, "grad_accumulation_factor": 2}
     result = run(tmp_path, data, batch_size=4, **ONE_EPOCH, **options)
@@ -65,3 +65,7 @@ def test_task_balancing_trains_and_is_saved(tmp_path, data, kind):
     state = torch.load(checkpoint / "balancing.ckpt", weights_only=False)
     if kind == "uncertainty":
         assert (state["log_variances"] != 0).all()
+    else:
+        # Orders were drawn: the generator is not where it started.
+        start = torch.Generator().manual_seed(1986).get_state()
+        assert not torch.equal(state["random_state"], start)

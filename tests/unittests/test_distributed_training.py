@@ -55,7 +55,7 @@ KINDS = {
     "fixed": (20, {}),
     "uncertainty": (4, {"grad_accumulation_factor": 2}),
     "pcgrad": (4, {"grad_accumulation_factor": 2}),
-    "gradnorm": (4, {}),
+    "mgda": (4, {}),
     # The first stage of the paper, then the second.
     "frozen": (4, {"number_of_frozen_epochs": 1}),
 }

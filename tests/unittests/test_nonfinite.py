@@ -11,7 +11,7 @@ from toy_model import write_experiment
 
 from speechbrain.dataio.dataloader import SaveableDataLoader
 from speechbrain.utils.epoch_loop import EpochCounter
-from speechbrain_merit.losses import FixedBalancing
+from speechbrain_merit.losses import TaskBalancing
 from speechbrain_merit.losses.task_losses import emotion_loss
 from speechbrain_merit.training.checkpoints import WholeCheckpointer
 from speechbrain_merit.training.nonfinite import drop_nonfinite_gradients
@@ -69,7 +69,7 @@ def train(folder, batches, loader=DataLoader, **options):
     """Trains a weight of 1 for an epoch; gives the brain."""
     model = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.ones_(model.weight)
-    balancing = FixedBalancing(["emotion"], {"emotion": 1.0})
+    balancing = TaskBalancing(["emotion"], {"emotion": 1.0})
     brain = TinyBrain(
         modules={"model": model, "task_balancing": balancing},
         hparams={"output_folder": str(folder)},
