@@ -106,6 +106,39 @@ def markdown_table(results: Mapping[str, Any]) -> str:
     return "\n".join([*lines, *_unscored_note(conditions)]) + "\n"
 
 
+def mean_text(
+    entries: Sequence[Mapping[str, Any]], column: str, key: str, decimals: int
+) -> str:
+    """Averages a score over conditions, as far as they have it.
+
+    Arguments
+    ---------
+    entries : sequence of Mapping
+        Conditions, as `results_dictionary` gives them.
+    column : str
+        `ser`, `se` or `noisy`.
+    key : str
+        Name of the metric.
+    decimals : int
+        How many to print.
+
+    Returns
+    -------
+    str
+        The mean; a dash where no condition has the score.
+
+    Example
+    -------
+    >>> mean_text([{"ser": {"uar": 0.5}}, {"ser": None}], "ser", "uar", 3)
+    '0.500'
+    """
+    found = ((entry[column] or {}).get(key) for entry in entries)
+    values = [value for value in found if value is not None]
+    if not values:
+        return "-"
+    return f"{sum(values) / len(values):.{decimals}f}"
+
+
 def _headings_of(
     conditions: Sequence[Mapping[str, Any]],
 ) -> dict[str, tuple[str, int]]:
@@ -125,26 +158,16 @@ def _table_row(
 ) -> list[str]:
     row = [name, str(sum(entry["num_utterances"] for entry in entries))]
     row += [
-        _mean_text(entries, "ser", key, decimals)
+        mean_text(entries, "ser", key, decimals)
         for key, (_, decimals) in EMOTION_HEADINGS.items()
     ]
     for key, (_, decimals) in headings.items():
         pair = [
-            _mean_text(entries, column, key, decimals)
+            mean_text(entries, column, key, decimals)
             for column in ("noisy", "se")
         ]
         row.append("-" if pair == ["-", "-"] else " -> ".join(pair))
     return row
-
-
-def _mean_text(
-    entries: Sequence[Mapping[str, Any]], column: str, key: str, decimals: int
-) -> str:
-    found = ((entry[column] or {}).get(key) for entry in entries)
-    values = [value for value in found if value is not None]
-    if not values:
-        return "-"
-    return f"{sum(values) / len(values):.{decimals}f}"
 
 
 def _calibration_note(calibration: Mapping[str, Any] | None) -> list[str]:

@@ -124,7 +124,7 @@ def test_plan_is_fold_by_fold_with_all_that_train_py_needs(script):
 
 def test_a_cascade_gets_the_enhancer_of_its_fold_and_seed(script):
     runs = plan(script, ["se_then_ser", "ser_only"], [3], seeds=[1, 2])
-    assert [run.system.name for run in runs] == [
+    assert [run.folder.parent.name for run in runs] == [
         "se_only",
         "ser_only",
         "se_then_ser",
@@ -212,7 +212,10 @@ def test_everything_runs_once(script):
     outcomes = sweep(script, runs)
     assert {o.status for o in outcomes.values()} == {"finished"}
     started = [entry[1:3] for entry in journal(script) if entry[0] == "start"]
-    assert started == [(run.system.name, run.fold) for run in runs]
+    assert started == [
+        (run.folder.parent.name, run.folder.name.removeprefix("fold")[0])
+        for run in runs
+    ]
     again = sweep(script, runs)
     assert {o.status for o in again.values()} == {"finished before"}
     assert len(journal(script)) == 2 * len(runs)
@@ -408,4 +411,5 @@ def test_names_of_the_variants_are_those_of_the_repository():
     folder = Path(__file__).parents[2] / "hparams"
     systems = parse_systems(["se_then_ser"])
     runs = plan_runs(systems, [0], [1], "mini", Path("out"), folder)
-    assert [run.system.name for run in runs] == ["se_only", "se_then_ser"]
+    names = [run.folder.parent.name for run in runs]
+    assert names == ["se_only", "se_then_ser"]

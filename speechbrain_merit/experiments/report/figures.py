@@ -4,12 +4,12 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from speechbrain_merit.metrics.conditions import NOISES
@@ -78,22 +78,29 @@ def plot_against_snr(
     Example
     -------
     >>> path = Path(getfixture("tmpdir")) / "stoi.png"
-    >>> plot_against_snr(Scores((), {}, {}), "stoi", path).exists()
+    >>> plot_against_snr(Scores((), {}), "stoi", path).exists()
     True
     """
     figure = _figure(9, 4)
     panels = figure.subplots(1, 2, sharey=True)
     systems = [name for name in scores.values if metric in scores.values[name]]
     for axes, noise in zip(panels, ("seen", "unseen"), strict=True):
+        rows = {
+            row.snr_db: row
+            for row in scores.rows
+            if row.noise == noise and row.snr_db is not None
+        }
         for place, system in enumerate(systems):
             shift_db = SPREAD_DB * ((place + 0.5) / len(systems) - 0.5)
-            # The same colour in all figures, whoever is left out.
+            found = [
+                (snr_db + shift_db, *estimate)
+                for snr_db, row in rows.items()
+                if (estimate := scores.estimate(system, metric, row))
+            ]
+            # The same looks in all figures, whoever is left out.
             number = list(scores.values).index(system)
-            _draw_system(
-                axes, scores, (system, metric, noise), number, shift_db
-            )
-        snrs_db = {row.snr_db for row in scores.rows if row.noise == noise}
-        axes.set_xticks(sorted(snr for snr in snrs_db if snr is not None))
+            _draw_estimates(axes, found, system, number)
+        axes.set_xticks(sorted(rows))
         axes.set(title=f"{noise} noise", xlabel="SNR dB")
         axes.grid(alpha=0.3)
     panels[0].set_ylabel(label or heading(metric)[0])
@@ -106,30 +113,20 @@ def plot_against_snr(
     return save(figure, path)
 
 
-def _draw_system(
+def _draw_estimates(
     axes: Axes,
-    scores: Scores,
-    what: tuple[str, str, str],
+    found: Sequence[tuple[float, float, float, float]],
+    system: str,
     number: int,
-    shift_db: float,
 ) -> None:
-    system, metric, noise = what
-    found = []
-    for row in scores.rows:
-        estimate = scores.estimate(system, metric, row)
-        if row.noise == noise and row.snr_db is not None and estimate:
-            found.append((row.snr_db, estimate))
-    values = [estimate.value for _, estimate in found]
-    errors = [
-        [estimate.value - estimate.low for _, estimate in found],
-        [estimate.high - estimate.value for _, estimate in found],
-    ]
+    """Draws the scores of a system: SNR, score and ends of the interval."""
+    snrs_db, values, lows, highs = np.reshape(found, (-1, 4)).T
     unprocessed = system == UNPROCESSED
     axes.errorbar(
-        [snr_db + shift_db for snr_db, _ in found],
+        snrs_db,
         values,
         # Rounding may put a value just outside of its interval.
-        np.maximum(errors, 0.0),
+        np.maximum([values - lows, highs - values], 0.0),
         label=system,
         color="grey" if unprocessed else COLOURS[number % len(COLOURS)],
         linestyle="--" if unprocessed else "-",
@@ -179,15 +176,18 @@ def plot_confusions(runs: Sequence[Run], path: Path) -> Path:
     return save(figure, path)
 
 
-def _confusion(runs: Sequence[Run], noise: str) -> np.ndarray:
+def _confusion(
+    runs: Sequence[Run], noise: str, noise_type: str | None = None
+) -> np.ndarray:
     """Counts true against predicted over runs and SNRs."""
     size = len(runs[0].emotions)
     counts = np.zeros((size, size))
     for run in runs:
-        columns = [i for i, c in enumerate(run.conditions) if c.noise == noise]
-        true, predicted = run.true[:, columns], run.predicted[:, columns]
-        judged = (true >= 0) & (predicted >= 0)
-        np.add.at(counts, (true[judged], predicted[judged]), 1)
+        judged = (run.true >= 0) & (run.predicted >= 0)
+        judged &= [condition.noise == noise for condition in run.conditions]
+        if noise_type is not None:
+            judged &= run.noise_types == noise_type
+        np.add.at(counts, (run.true[judged], run.predicted[judged]), 1)
     return counts
 
 
@@ -214,7 +214,13 @@ def plot_emotion_by_noise(
     >>> plot_emotion_by_noise({}, path).exists()
     True
     """
-    kinds = _noise_kinds([r for runs in runs_by_system.values() for r in runs])
+    found: set[tuple[str, str]] = set()
+    for run in itertools.chain.from_iterable(runs_by_system.values()):
+        noises = {c.name: c.noise for c in run.conditions}
+        for (_, name), mixture in run.mixtures.items():
+            found.add((noises[name], mixture["noise_type"]))
+    kinds = sorted(found)
+    titles = ["\n".join(filter(None, kind[::-1])) for kind in kinds]
     height = 0.9 + 1.8 * len(runs_by_system)
     figure = _figure(2 + 0.75 * len(kinds), height)
     panels = figure.subplots(
@@ -223,8 +229,8 @@ def plot_emotion_by_noise(
     for axes, (system, runs) in zip(
         panels, runs_by_system.items(), strict=False
     ):
-        shares = recall_by_noise(runs, list(kinds))
-        _draw_matrix(axes, shares, runs[0].emotions, [*kinds.values()])
+        shares = recall_by_noise(runs, kinds)
+        _draw_matrix(axes, shares, runs[0].emotions, titles)
         axes.set_title(system)
     return save(figure, path)
 
@@ -249,43 +255,15 @@ def recall_by_noise(
 
     Example
     -------
-    >>> recall_by_noise([], [("clean", "")]).shape
-    (0, 1)
+    >>> recall_by_noise([], []).shape
+    (0,)
     """
-    emotions = runs[0].emotions if runs else ()
-    counts = np.zeros((2, len(emotions), len(kinds)))
-    places = {kind: number for number, kind in enumerate(kinds)}
-    for run in runs:
-        heard = _kinds_heard(run)
-        for (line, column), kind in np.ndenumerate(heard):
-            true = run.true[line, column]
-            if true >= 0 and kind in places:
-                hit = run.predicted[line, column] == true
-                counts[:, true, places[kind]] += (hit, 1)
-    with np.errstate(invalid="ignore"):
-        return counts[0] / counts[1]
-
-
-def _kinds_heard(run: Run) -> np.ndarray:
-    """Noise of the condition and kind of noise, `[utterance, condition]`."""
-    kinds = np.empty((len(run.utterances), len(run.conditions)), dtype=object)
-    for line, name in enumerate(run.utterances):
-        for column, condition in enumerate(run.conditions):
-            mixture = run.mixtures.get((name, condition.name))
-            if mixture is not None:
-                kinds[line, column] = condition.noise, mixture["noise_type"]
-    return kinds
-
-
-def _noise_kinds(runs: Sequence[Run]) -> dict[tuple[str, str], str]:
-    """Labels of all kinds of noise, seen ones before the unseen."""
-    found: set[tuple[str, str]] = set()
-    for run in runs:
-        found.update(kind for kind in _kinds_heard(run).flat if kind)
-    return {
-        kind: "\n".join(part for part in kind[::-1] if part)
-        for kind in sorted(found)
-    }
+    shares = []
+    for kind in kinds:
+        counts = _confusion(runs, *kind)
+        with np.errstate(invalid="ignore"):
+            shares.append(np.diagonal(counts) / counts.sum(axis=1))
+    return np.array(shares).T
 
 
 def _draw_matrix(
@@ -312,6 +290,4 @@ def _draw_matrix(
 
 def _figure(width: float, height: float) -> Figure:
     # Not through pyplot, which keeps every figure in a global list.
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    return Figure(figsize=(width, height), layout="constrained")

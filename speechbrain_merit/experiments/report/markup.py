@@ -33,10 +33,12 @@ def render(name: str, **content: Any) -> str:
     Arguments
     ---------
     name : str
-        `report.html`, which needs no other file, `report.md` or `tables.tex`.
+        `report.html`, which needs no other file, `report.md` or `tables.tex`;
+        or `notes.txt`, what these say of their method.
     **content : Any
         `title`, a text; `notes`, paragraphs of text; `sections`, the tables
-        of each heading; `figures`, a caption for each path.
+        of each heading; `figures`, a caption for each path. For the notes
+        `num_resamples` and `baseline`, which may be None.
 
     Returns
     -------

@@ -12,7 +12,7 @@ from speechbrain_merit.data.atomic_write import atomic_write
 
 from .comparable import check_comparable
 from .figures import plot_against_snr, plot_confusions, plot_emotion_by_noise
-from .markup import MARK, render
+from .markup import render
 from .runs import Run
 from .scores import Scores, score_systems
 from .significance import Comparison, compare
@@ -29,24 +29,6 @@ from .tables import (
 
 # What is drawn against the SNR, where it was computed.
 PLOTTED_METRICS = ("f1_macro", "ssnr_db", "pesq_wb", "stoi")
-
-_METHOD = """\
-Every score is the mean over folds of the mean over seeds, and a mean over SNRs
-weighs all alike. Seen noise is of types that occur in training, unseen is not.
-Brackets hold the 95 % interval over {num_resamples} resampled test sets: the
-utterances of every speaker are drawn with replacement, the same ones for all
-systems, and where a system has several seeds, these are drawn too. It says
-nothing of other speakers, nor, where there is one seed, of another training.
-The best score of a column, unprocessed speech aside, is bold."""
-_TESTS = """\
-A score marked {mark} differs from that of {baseline}: p < 0.05, two-sided, and
-adjusted by Holm for all systems and conditions of a metric, once over clean
-speech and the means, once over the single conditions in noise. Enhancement is
-tested by Wilcoxon's signed ranks over mixtures, averaged over seeds and, for
-means, over SNRs; F1-macro by the resampled differences. UAR, accuracy and
-unprocessed speech are not tested. No test says anything of other speakers, nor,
-but for F1-macro with several seeds, of another training. The intervals are not
-adjusted."""
 
 
 def write_report(
@@ -98,12 +80,11 @@ def write_report(
     folder = Path(folder)
     scores = score_systems(runs, num_resamples, seed)
     compared = [] if baseline is None else compare(runs, scores, baseline)
-    notes = [_METHOD.format(num_resamples=num_resamples)]
-    if baseline is not None:
-        notes.append(_TESTS.format(mark=MARK, baseline=baseline))
+    notes = render("notes.txt", num_resamples=num_resamples, baseline=baseline)
     content = {
         "title": f"Systems on {runs[0].corpus}",
-        "notes": [note.replace("\n", " ") for note in notes],
+        # A line for every paragraph.
+        "notes": [" ".join(note.split()) for note in notes.split("\n\n")],
         "sections": _tables(runs, scores, compared, baseline),
         "figures": {
             **_draw_against_snr(scores, folder / "figures"),

@@ -7,8 +7,7 @@ Authors
 import csv
 import dataclasses
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +60,9 @@ class Run:
         `[utterance, condition]`.
     noisy : dict
         The same of the unprocessed speech.
+    noise_types : numpy.ndarray
+        What noise was mixed, empty where there is none,
+        `[utterance, condition]`.
     mixtures : dict
         By utterance and name of the condition, what was mixed: the columns of
         `MIXTURE_COLUMNS` as text, and the true emotion.
@@ -81,6 +83,7 @@ class Run:
     predicted: np.ndarray
     scores: dict[str, np.ndarray]
     noisy: dict[str, np.ndarray]
+    noise_types: np.ndarray
     mixtures: dict[tuple[str, str], dict[str, str]]
     calibration: Mapping[str, Any] | None
 
@@ -191,10 +194,29 @@ def read_run(folder: str | Path, system: str | None = None) -> Run:
     if not rows:
         raise ValueError(f"{folder / UTTERANCES} holds no utterance.")
     rows = _add_mixtures(rows, folder)
-    grid = _Grid(rows)
+    speakers = dict(sorted((row["utterance"], row["speaker"]) for row in rows))
+    lines = {name: number for number, name in enumerate(speakers)}
+    found = [_condition(row) for row in rows]
+    conditions = sorted(set(found))
+    places = (
+        [lines[row["utterance"]] for row in rows],
+        [conditions.index(condition) for condition in found],
+    )
+
+    def grid(column: str, read: Callable[[str], Any]) -> np.ndarray:
+        """Puts a column into `[utterance, condition]`."""
+        values = np.array([read(row[column]) for row in rows])
+        shape = len(speakers), len(conditions)
+        table = np.full(shape, read(""), dtype=values.dtype)
+        table[places] = values
+        return table
+
     emotions = _emotions(rows)
+    indices = {"": -1, **{name: i for i, name in enumerate(emotions)}}
+    # What a system without classes says of the true one is nothing.
+    index = indices.__getitem__ if emotions else lambda name: -1
     scores = {
-        metric: grid.numbers(metric)
+        metric: grid(metric, _number)
         for metric in rows[0]
         if _NOISY + metric in rows[0]
     }
@@ -206,13 +228,14 @@ def read_run(folder: str | Path, system: str | None = None) -> Run:
         fold=str(results["fold"]),
         seed=str(results["seed"]),
         emotions=emotions,
-        conditions=grid.conditions,
-        utterances=grid.utterances,
-        speakers=grid.speakers,
-        true=grid.indices("true", emotions),
-        predicted=grid.indices("predicted", emotions),
+        conditions=tuple(conditions),
+        utterances=tuple(speakers),
+        speakers=tuple(speakers.values()),
+        true=grid("true", index),
+        predicted=grid("predicted", index),
         scores=scores,
-        noisy={metric: grid.numbers(_NOISY + metric) for metric in scores},
+        noise_types=grid("noise_type", str),
+        noisy={metric: grid(_NOISY + metric, _number) for metric in scores},
         mixtures={
             (row["utterance"], row["condition"]): {
                 **{column: row[column] for column in MIXTURE_COLUMNS},
@@ -225,38 +248,8 @@ def read_run(folder: str | Path, system: str | None = None) -> Run:
     )
 
 
-class _Grid:
-    """Puts the rows of a test into tables of `[utterance, condition]`."""
-
-    def __init__(self, rows: Sequence[Mapping[str, str]]) -> None:
-        self.rows = rows
-        found = [_condition(row) for row in rows]
-        self.conditions = tuple(sorted(set(found)))
-        speakers = {row["utterance"]: row["speaker"] for row in rows}
-        self.utterances = tuple(sorted(speakers))
-        self.speakers = tuple(speakers[name] for name in self.utterances)
-        lines = {name: i for i, name in enumerate(self.utterances)}
-        columns = {c: i for i, c in enumerate(self.conditions)}
-        self._places = (
-            [lines[row["utterance"]] for row in rows],
-            [columns[condition] for condition in found],
-        )
-
-    def numbers(self, column: str) -> np.ndarray:
-        values = [float(row[column] or "nan") for row in self.rows]
-        return self._table(values, math.nan)
-
-    def indices(self, column: str, names: Sequence[str]) -> np.ndarray:
-        known = {"": -1, **{name: i for i, name in enumerate(names)}}
-        # What a system without classes says of the true one is nothing.
-        values = [known[row[column]] if names else -1 for row in self.rows]
-        return self._table(values, -1)
-
-    def _table(self, values: Sequence[float], missing: float) -> np.ndarray:
-        shape = (len(self.utterances), len(self.conditions))
-        table = np.full(shape, missing)
-        table[self._places] = values
-        return table
+def _number(text: str) -> float:
+    return float(text or "nan")
 
 
 def _add_mixtures(

@@ -39,15 +39,17 @@ class Row(NamedTuple):
         None where there is none, and for means.
     columns : tuple of int
         Which of the conditions are averaged.
-    in_summary : bool
-        Whether it is a mean, or the only condition of its kind.
     """
 
     name: str
     noise: str
     snr_db: float | None
     columns: tuple[int, ...]
-    in_summary: bool
+
+    @property
+    def in_summary(self) -> bool:
+        """Whether it is a mean, or the only condition of its kind."""
+        return self.snr_db is None
 
 
 class Estimate(NamedTuple):
@@ -68,6 +70,31 @@ class Estimate(NamedTuple):
     high: float
 
 
+def estimate_of(scores: np.ndarray) -> Estimate | None:
+    """Gives a score with its 95 % interval, by percentiles.
+
+    Arguments
+    ---------
+    scores : numpy.ndarray
+        The score, and that of every resampled test set, `[1 + resample]`.
+
+    Returns
+    -------
+    Estimate or None
+        Nothing where the score is not finite, as the SI-SDR of clean speech.
+
+    Example
+    -------
+    >>> estimate_of(np.array([7.0, *range(1001)]))
+    Estimate(value=7.0, low=25.0, high=975.0)
+    """
+    value, *drawn = scores
+    if not np.isfinite(value):
+        return None
+    low, high = np.percentile(drawn, INTERVAL_PERCENTILES)
+    return Estimate(float(value), float(low), float(high))
+
+
 @dataclasses.dataclass(frozen=True)
 class Scores:
     """What the systems of a report reach.
@@ -77,14 +104,33 @@ class Scores:
     rows : tuple of Row
         Conditions and means, in the order of a table.
     values : dict
-        By system and metric the scores, `[row]`.
-    resampled : dict
-        By system and metric those of resampled test sets, `[resample, row]`.
+        By system and metric the scores, and those of every resampled test
+        set, `[1 + resample, row]`.
     """
 
     rows: tuple[Row, ...]
     values: dict[str, dict[str, np.ndarray]]
-    resampled: dict[str, dict[str, np.ndarray]]
+
+    def column(self, system: str, metric: str, row: Row) -> np.ndarray | None:
+        """Gives a score, and that of every resampled test set.
+
+        Arguments
+        ---------
+        system : str
+            Name of the system.
+        metric : str
+            Name of the metric.
+        row : Row
+            One of `rows`.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            `[1 + resample]`; nothing where the system does not have the
+            metric.
+        """
+        found = self.values[system].get(metric)
+        return None if found is None else found[:, self.rows.index(row)]
 
     def estimate(self, system: str, metric: str, row: Row) -> Estimate | None:
         """Gives a score with its interval.
@@ -101,17 +147,10 @@ class Scores:
         Returns
         -------
         Estimate or None
-            Nothing where the system does not have the metric, or where its
-            mean is not finite, as the SI-SDR of clean speech.
+            Nothing where there is none; see `estimate_of`.
         """
-        if metric not in self.values[system]:
-            return None
-        index = self.rows.index(row)
-        value = self.values[system][metric][index]
-        if not np.isfinite(value):
-            return None
-        drawn = self.resampled[system][metric][:, index]
-        return Estimate(float(value), *interval(drawn))
+        found = self.column(system, metric, row)
+        return None if found is None else estimate_of(found)
 
     def gains(self) -> "Scores":
         """Subtracts what the unprocessed speech has.
@@ -127,51 +166,19 @@ class Scores:
 
         Example
         -------
-        >>> stoi = {
-        ...     "a": {"stoi": np.ones(1)},
-        ...     UNPROCESSED: {"stoi": np.ones(1)},
-        ... }
-        >>> Scores((), stoi, stoi).gains().values
-        {'a': {'stoi': array([0.])}}
+        >>> stoi = {"stoi": np.ones((1, 1))}
+        >>> Scores((), {"a": stoi, UNPROCESSED: stoi}).gains().values
+        {'a': {'stoi': array([[0.]])}}
         """
-        return Scores(
-            self.rows, _above_noisy(self.values), _above_noisy(self.resampled)
-        )
-
-
-def _above_noisy(
-    scores: dict[str, dict[str, np.ndarray]],
-) -> dict[str, dict[str, np.ndarray]]:
-    noisy = scores.get(UNPROCESSED, {})
-    # Clean speech has an infinite SI-SDR, which nothing can be subtracted from.
-    with np.errstate(invalid="ignore"):
-        return {
-            system: {m: own[m] - noisy[m] for m in own if m in noisy}
-            for system, own in scores.items()
-            if system != UNPROCESSED
-        }
-
-
-def interval(drawn: np.ndarray) -> tuple[float, float]:
-    """Gives the 95 % interval of resampled values, by percentiles.
-
-    Arguments
-    ---------
-    drawn : numpy.ndarray
-        `[resample]`.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end.
-
-    Example
-    -------
-    >>> [round(end, 6) for end in interval(np.arange(1001.0))]
-    [25.0, 975.0]
-    """
-    low, high = np.percentile(drawn, INTERVAL_PERCENTILES)
-    return float(low), float(high)
+        noisy = self.values.get(UNPROCESSED, {})
+        # Clean speech has an infinite SI-SDR: nothing is subtracted from it.
+        with np.errstate(invalid="ignore"):
+            values = {
+                system: {m: own[m] - noisy[m] for m in own if m in noisy}
+                for system, own in self.values.items()
+                if system != UNPROCESSED
+            }
+        return Scores(self.rows, values)
 
 
 def table_rows(conditions: Sequence[Condition]) -> tuple[Row, ...]:
@@ -195,21 +202,10 @@ def table_rows(conditions: Sequence[Condition]) -> tuple[Row, ...]:
     """
     rows = []
     for noise in NOISES:
-        columns = [i for i, c in enumerate(conditions) if c.noise == noise]
-        is_single = noise in WITHOUT_SNR
-        for column in columns:
-            condition = conditions[column]
-            rows.append(
-                Row(
-                    condition.name,
-                    noise,
-                    condition.snr_db,
-                    (column,),
-                    is_single,
-                )
-            )
-        if columns and not is_single:
-            rows.append(Row(f"mean {noise}", noise, None, tuple(columns), True))
+        own = {i: c for i, c in enumerate(conditions) if c.noise == noise}
+        rows += [Row(c.name, noise, c.snr_db, (i,)) for i, c in own.items()]
+        if own and noise not in WITHOUT_SNR:
+            rows.append(Row(f"mean {noise}", noise, None, tuple(own)))
     return tuple(rows)
 
 
@@ -243,12 +239,16 @@ def score_systems(runs: Sequence[Run], num_resamples: int, seed: int) -> Scores:
     for run in [*runs, *unprocessed(runs)]:
         by_system.setdefault(run.system, []).append(run)
     rows = table_rows(runs[0].conditions if runs else ())
-    values, resampled = {}, {}
-    for system, own in by_system.items():
-        values[system] = _in_rows(_plain_scores(own), rows)
-        drawn = _resampled_scores(own, num_resamples, seed)
-        resampled[system] = _in_rows(drawn, rows)
-    return Scores(rows, values, resampled)
+    values = {
+        system: {
+            metric: np.stack(
+                [found[:, row.columns].mean(axis=1) for row in rows], axis=1
+            )
+            for metric, found in _scores(own, num_resamples, seed).items()
+        }
+        for system, own in by_system.items()
+    }
+    return Scores(rows, values)
 
 
 def unprocessed(runs: Sequence[Run]) -> list[Run]:
@@ -310,47 +310,34 @@ def group_by_fold(runs: Sequence[Run]) -> dict[str, list[Run]]:
     return folds
 
 
-def _plain_scores(runs: Sequence[Run]) -> dict[str, np.ndarray]:
-    """Scores a system by metric, `[condition]`."""
-    folds = []
-    for own in group_by_fold(runs).values():
-        folds.append(
-            _mean([_statistics(run, _columns(run).sum(axis=0)) for run in own])
-        )
-    return _mean(folds)
-
-
-def _resampled_scores(
+def _scores(
     runs: Sequence[Run], num_resamples: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Scores a system on resampled test sets, `[resample, condition]`."""
+    """Scores a system by metric, `[1 + resample, condition]`."""
     folds = []
     for fold, own in group_by_fold(runs).items():
-        seeds = []
-        for run in own:
-            purpose = (seed, run.corpus, fold)
-            sums = resampled_sums(
-                _columns(run), run.speakers, num_resamples, *purpose
-            )
-            seeds.append(_statistics(run, sums))
+        seeds = [_seed_scores(run, num_resamples, seed) for run in own]
         generator = random_generator(seed, "seeds", own[0].system, fold)
         picked = generator.integers(len(own), size=(len(own), num_resamples))
-        lines = np.arange(num_resamples)
+        # The test set itself has every seed once.
+        picked = np.insert(picked, 0, range(len(own)), axis=1)
+        lines = np.arange(1 + num_resamples)
         folds.append(
             {
                 m: np.stack([s[m] for s in seeds])[picked, lines].mean(axis=0)
                 for m in _shared(seeds)
             }
         )
-    return _mean(folds)
+    return {m: np.mean([f[m] for f in folds], axis=0) for m in _shared(folds)}
 
 
-def _mean(scores: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Averages, by metric, what all have."""
-    return {
-        metric: np.mean([found[metric] for found in scores], axis=0)
-        for metric in _shared(scores)
-    }
+def _seed_scores(
+    run: Run, num_resamples: int, seed: int
+) -> dict[str, np.ndarray]:
+    columns = _columns(run)
+    purpose = (seed, run.corpus, run.fold)
+    drawn = resampled_sums(columns, run.speakers, num_resamples, *purpose)
+    return _statistics(run, np.insert(drawn, 0, columns.sum(axis=0), axis=0))
 
 
 def _shared(scores: Sequence[dict[str, np.ndarray]]) -> list[str]:
@@ -394,15 +381,3 @@ def _statistics(run: Run, sums: np.ndarray) -> dict[str, np.ndarray]:
         with np.errstate(invalid="ignore"):
             found[metric] = sums[..., start:middle] / counts
     return found
-
-
-def _in_rows(
-    scores: dict[str, np.ndarray], rows: Sequence[Row]
-) -> dict[str, np.ndarray]:
-    """Averages conditions, `[..., condition]`, to rows, `[..., row]`."""
-    return {
-        metric: np.stack(
-            [found[..., row.columns].mean(axis=-1) for row in rows], axis=-1
-        )
-        for metric, found in scores.items()
-    }

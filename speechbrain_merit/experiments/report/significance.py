@@ -21,10 +21,11 @@ from .runs import Run
 from .scores import (
     EMOTION_METRICS,
     UNPROCESSED,
+    Estimate,
     Row,
     Scores,
+    estimate_of,
     group_by_fold,
-    interval,
 )
 
 LEVEL = 0.05
@@ -41,12 +42,8 @@ class Comparison(NamedTuple):
         By what.
     row : Row
         Under which condition, or over which.
-    difference : float
+    difference : Estimate
         Score of the system less that of the baseline.
-    low : float
-        Lower end of the difference's 95 % interval.
-    high : float
-        Its upper end.
     p : float
         Probability of a difference that large without any.
     adjusted_p : float
@@ -56,9 +53,7 @@ class Comparison(NamedTuple):
     system: str
     metric: str
     row: Row
-    difference: float
-    low: float
-    high: float
+    difference: Estimate
     p: float
     adjusted_p: float
 
@@ -87,13 +82,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03, 0.005])]
     [0.03, 0.06, 0.06, 0.02]
     """
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    for rank, index in enumerate(np.argsort(p_values, kind="stable")):
-        scaled = (len(p_values) - rank) * p_values[index]
-        largest = max(largest, min(scaled, 1.0))
-        adjusted[index] = float(largest)
-    return adjusted
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    scaled = np.minimum(p[order] * np.arange(len(p), 0, -1), 1.0)
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.maximum.accumulate(scaled)
+    return adjusted.tolist()
 
 
 def signed_rank_p(one: np.ndarray, other: np.ndarray) -> float:
@@ -177,7 +171,7 @@ def compare(
 
     Example
     -------
-    >>> compare([], Scores((), {}, {}), "naive_mtl")
+    >>> compare([], Scores((), {}), "naive_mtl")
     Traceback (most recent call last):
     ...
     ValueError: The baseline 'naive_mtl' is not among the systems [].
@@ -192,30 +186,19 @@ def compare(
     for metric in scores.values[baseline]:
         if metric in EMOTION_METRICS and metric != "f1_macro":
             continue
-        others = [
-            name
-            for name in systems
-            if name != baseline and metric in scores.values[name]
-        ]
         for in_summary in (True, False):
-            rows = [r for r in scores.rows if r.in_summary == in_summary]
-            found += _family(
-                [
-                    _compare(own, scores, (name, baseline), metric, row)
-                    for row in rows
-                    for name in others
-                ]
-            )
+            family = [
+                _compare(own, scores, (name, baseline), metric, row)
+                for row in scores.rows
+                if row.in_summary == in_summary
+                for name in systems
+                if name != baseline
+            ]
+            tested = [c for c in family if c is not None]
+            adjusted = holm([c.p for c in tested])
+            for comparison, p in zip(tested, adjusted, strict=True):
+                found.append(comparison._replace(adjusted_p=p))
     return found
-
-
-def _family(comparisons: Sequence[Comparison | None]) -> list[Comparison]:
-    """Adjusts what was tested; what could not be is None."""
-    tested = [c for c in comparisons if c is not None]
-    adjusted = holm([c.p for c in tested])
-    return [
-        c._replace(adjusted_p=p) for c, p in zip(tested, adjusted, strict=True)
-    ]
 
 
 def _compare(
@@ -225,18 +208,20 @@ def _compare(
     metric: str,
     row: Row,
 ) -> Comparison | None:
-    first, second = (scores.estimate(name, metric, row) for name in pair)
-    if first is None or second is None:
+    """Compares two systems; None where one of them has no such score."""
+    one, other = (scores.column(name, metric, row) for name in pair)
+    if one is None or other is None:
         return None
-    index = scores.rows.index(row)
-    one, other = (scores.resampled[n][metric][:, index] for n in pair)
+    with np.errstate(invalid="ignore"):
+        differences = one - other
+    difference = estimate_of(differences)
+    if difference is None:
+        return None
     if metric in EMOTION_METRICS:
-        p = bootstrap_p(one - other)
+        p = bootstrap_p(differences[1:])
     else:
         p = signed_rank_p(*(_by_mixture(runs[n], metric, row) for n in pair))
-    difference = first.value - second.value
-    ends = interval(one - other)
-    return Comparison(pair[0], metric, row, difference, *ends, p, p)
+    return Comparison(pair[0], metric, row, difference, p, p)
 
 
 def _by_mixture(runs: Sequence[Run], metric: str, row: Row) -> np.ndarray:

@@ -126,7 +126,7 @@ def metrics_of(scores: Scores) -> list[str]:
 
     Example
     -------
-    >>> metrics_of(Scores((), {"a": {"stoi": None, "uar": None}}, {}))
+    >>> metrics_of(Scores((), {"a": {"stoi": None, "uar": None}}))
     ['uar', 'stoi']
     """
     found = {metric for own in scores.values.values() for metric in own}
@@ -150,7 +150,7 @@ def summary_table(scores: Scores, comparisons: Sequence[Comparison]) -> Table:
 
     Example
     -------
-    >>> summary_table(Scores((), {}, {}), []).columns
+    >>> summary_table(Scores((), {}), []).columns
     ('system',)
     """
     found = metrics_of(scores)
@@ -188,7 +188,7 @@ def metric_table(
 
     Example
     -------
-    >>> metric_table(Scores((), {}, {}), [], "stoi").caption
+    >>> metric_table(Scores((), {}), [], "stoi").caption
     'STOI'
     """
     columns = []
@@ -266,7 +266,7 @@ def significance_table(
             c.system,
             c.row.name,
             Cell(
-                Estimate(c.difference, c.low, c.high),
+                c.difference,
                 heading(metric)[1],
                 is_significant=c.is_significant,
             ),

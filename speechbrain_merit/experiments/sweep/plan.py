@@ -46,12 +46,6 @@ class PlannedRun:
 
     Arguments
     ---------
-    system : System
-        What is trained.
-    fold : str
-        Which part of the corpus is tested.
-    seed : str
-        Of the training.
     folder : Path
         Its output folder.
     arguments : tuple of str
@@ -60,9 +54,6 @@ class PlannedRun:
         Output folder of the run whose model this one needs.
     """
 
-    system: System
-    fold: str
-    seed: str
     folder: Path
     arguments: tuple[str, ...]
     needs: Path | None = None
@@ -251,52 +242,35 @@ def plan_runs(
         _check_systems([enhancer], variant_folder)
         systems = [enhancer, *systems]
     ordered = sorted(systems, key=lambda system: system.name in cascades)
-    return [
-        _plan_run(
-            system,
-            (str(fold), str(seed)),
-            out,
-            out / ENHANCER_VARIANT if system.name in cascades else None,
-            (
-                str(variant_folder / f"{system.variant}.yaml"),
-                f"--corpus={corpus}",
-            ),
-            options,
-        )
-        for fold in folds
-        for seed in seeds
-        for system in ordered
-    ]
+    runs = []
+    for fold, seed, system in itertools.product(folds, seeds, ordered):
+        name = f"fold{fold}_seed{seed}"
+        folder, needs = out / system.name / name, None
+        own = {"corpus": corpus, "fold": fold, "seed": seed}
+        own["output_folder"] = str(folder)
+        if system.name != system.variant:
+            own["system"] = system.name
+        if system.name in cascades:
+            needs = out / ENHANCER_VARIANT / name
+            own[ENHANCER_KEY] = str(needs / "pretrained")
+        variant = str(variant_folder / f"{system.variant}.yaml")
+        arguments = (variant, *_arguments(system, own, options))
+        runs.append(PlannedRun(folder, arguments, needs))
+    return runs
 
 
-def _plan_run(
-    system: System,
-    fold_and_seed: tuple[str, str],
-    out: Path,
-    enhancers: Path | None,
-    beginning: Sequence[str],
-    options: Sequence[str],
-) -> PlannedRun:
-    fold, seed = fold_and_seed
-    name = f"fold{fold}_seed{seed}"
-    folder = out / system.name / name
-    arguments = [*beginning, f"--fold={fold}", f"--seed={seed}"]
-    arguments.append(f"--output_folder={folder}")
-    if system.name != system.variant:
-        arguments.append(f"--system={system.name}")
-    needs = None
-    if enhancers is not None:
-        needs = enhancers / name
-        arguments.append(f"--{ENHANCER_KEY}={needs / 'pretrained'}")
+def _arguments(
+    system: System, own: Mapping[str, Any], options: Sequence[str]
+) -> tuple[str, ...]:
+    """Puts what the sweep sets before what was given."""
     given = _by_key([*options, *system.options])
-    taken = sorted(_by_key(arguments).keys() & given.keys())
+    taken = sorted(given.keys() & {f"--{key}" for key in own})
     if taken:
         raise ValueError(
             f"The options of {system.name} hold {taken}, which the sweep sets "
             "for every run: give folds, seeds, corpus or --out instead."
         )
-    arguments += itertools.chain.from_iterable(given.values())
-    return PlannedRun(system, fold, seed, folder, tuple(arguments), needs)
+    return *as_arguments(own), *itertools.chain(*given.values())
 
 
 def _by_key(arguments: Sequence[str]) -> dict[str, list[str]]:

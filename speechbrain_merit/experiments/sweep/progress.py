@@ -4,6 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import datetime
 import json
 import re
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from speechbrain_merit.metrics.results_table import markdown_rows
+from speechbrain_merit.metrics.results_table import markdown_rows, mean_text
 
 from .plan import PlannedRun
 
@@ -92,7 +93,7 @@ class Progress:
         reason : str
             Why it failed.
         """
-        duration = f" after {as_time(duration_s)}" if duration_s else ""
+        duration = f" after {_time(duration_s)}" if duration_s else ""
         because = f" ({reason})" if reason else ""
         self.num_ended += 1
         tqdm.write(
@@ -112,28 +113,6 @@ class Progress:
         self.bar.set_postfix_str(
             ", ".join(f"{run.name} {epoch_of(run.folder)}" for run in running)
         )
-
-
-def as_time(duration_s: float) -> str:
-    """Writes a duration in hours, minutes and seconds.
-
-    Arguments
-    ---------
-    duration_s : float
-        In seconds.
-
-    Returns
-    -------
-    str
-        Such as `1:02:03`.
-
-    Example
-    -------
-    >>> as_time(3723.4)
-    '1:02:03'
-    """
-    minutes, seconds = divmod(round(duration_s), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
 
 
 def epoch_of(folder: Path) -> str:
@@ -185,7 +164,7 @@ def summary_text(
     **Runs of the sweep**
     ...
     """
-    figures = {
+    columns = {
         f"{title}, {noise}": (task, key, noise)
         for title, task, key in (
             ("F1-macro", "ser", "f1_macro"),
@@ -193,27 +172,23 @@ def summary_text(
         )
         for noise in ("seen", "unseen")
     }
-    table = [("run", "status", "time", *figures)]
+    table = [("run", "status", "time", *columns)]
     for run, status, duration_s, _ in rows:
-        found = [_figure(run.folder, *figure) for figure in figures.values()]
-        time = as_time(duration_s) if duration_s else "-"
-        table.append((run.name, status, time, *found))
+        path, conditions = run.folder / "results.json", []
+        if path.is_file():
+            conditions = json.loads(path.read_text("utf-8"))["conditions"]
+        scores = (
+            mean_text(
+                [c for c in conditions if c["noise"] == noise], task, key, 3
+            )
+            for task, key, noise in columns.values()
+        )
+        time = _time(duration_s) if duration_s else "-"
+        table.append((run.name, status, time, *scores))
     reasons = [f"- {run.name}: {why}" for run, *_, why in rows if why]
     lines = ["**Runs of the sweep**", "", markdown_rows(table)]
     return "\n".join([*lines, *([""] if reasons else []), *reasons]) + "\n"
 
 
-def _figure(folder: Path, task: str, key: str, noise: str) -> str:
-    """Averages a score of results.json over the SNRs of a kind of noise."""
-    path = folder / "results.json"
-    if not path.is_file():
-        return "-"
-    values = [
-        (condition[task] or {}).get(key)
-        for condition in json.loads(path.read_text("utf-8"))["conditions"]
-        if condition["noise"] == noise
-    ]
-    known = [value for value in values if value is not None]
-    if not values or len(known) < len(values):
-        return "-"
-    return f"{sum(known) / len(known):.3f}"
+def _time(duration_s: float) -> str:
+    return str(datetime.timedelta(seconds=round(duration_s)))
