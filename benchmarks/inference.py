@@ -2,14 +2,16 @@
 
 Run from the top of the project; prints one table.
 > python benchmarks/inference.py
-> python benchmarks/inference.py --source results/mini/sparse_merit/... \
+> python benchmarks/inference.py --sources results/mini/sparse_merit/... \
 >   --durations_s 10 60 600 3600
-> python benchmarks/inference.py --device cuda:0 --durations_s 10 60 600
+> python benchmarks/inference.py --device cuda:0 --durations_s 10 60 600 \
+>   --batch_sizes 1 32
 
 Files are processed in chunks, as `process_file` does by default, and in one
-piece. Without a source, the model has the paper's sizes, with an encoder of
+piece; batches of decoded utterances as `process_batch` does. Without a source,
+or for the source `none`, the model has the paper's sizes, with an encoder of
 WavLM-Large's configuration, and random weights. The real-time factor is the
-time taken per second of audio, reading and writing included. GiB are the peak
+time taken per second of audio, with files reading and writing included. GiB are the peak
 beyond the model's weights.
 
 Authors
@@ -17,8 +19,10 @@ Authors
 """
 
 import argparse
+import functools
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import soundfile
@@ -34,18 +38,23 @@ SAMPLE_RATE_HZ = 16000
 EMOTIONS = ("angry", "sad", "happy", "neutral")
 
 
-def load(arguments: argparse.Namespace) -> JointEnhancementClassifier:
+def load(
+    source: str, corpus: str, device: str, precision: str
+) -> JointEnhancementClassifier:
     """Loads a trained model, or makes one of random weights."""
-    run_opts = {"device": arguments.device}
-    if arguments.source is not None:
+    run_opts = {"device": device, "precision": precision}
+    if source != "none":
         return JointEnhancementClassifier.from_hparams(
-            arguments.source, run_opts=run_opts
+            source, run_opts=run_opts
         )
     torch.manual_seed(0)
     labels = CategoricalEncoder()
     labels.update_from_iterable(EMOTIONS)
+    # Random weights are made there too, which takes a CPU many seconds.
+    with torch.device(device):
+        model = load_model("sparse_merit", corpus, None)
     return JointEnhancementClassifier(
-        modules={"model": load_model("sparse_merit", arguments.corpus, None)},
+        modules={"model": model},
         hparams={"label_encoder": labels, "sample_rate_hz": SAMPLE_RATE_HZ},
         run_opts=run_opts,
     )
@@ -65,43 +74,67 @@ def write_noise(folder: Path, duration_s: float) -> Path:
 
 
 def measure(
-    model: JointEnhancementClassifier,
-    path: Path,
-    chunk_s: float,
-    overlap_s: float,
-    arguments: argparse.Namespace,
+    process: Callable[[], object], arguments: argparse.Namespace
 ) -> tuple[float, float]:
     """Gives seconds, the least of the repetitions, and GiB."""
     before = start_peak(arguments.device)
     least_s = float("inf")
     for _ in range(arguments.repetitions):
         start = time.perf_counter()
-        model.process_file(
-            path,
-            path.with_suffix(".flac"),
-            chunk_s=chunk_s,
-            overlap_s=overlap_s,
-            return_enhanced=False,
-        )
+        process()
         synchronize(arguments.device)
         least_s = min(least_s, time.perf_counter() - start)
     return least_s, peak_gib(arguments.device) - before
 
 
-def print_rows(model, folder: Path, arguments: argparse.Namespace) -> None:
+def print_row(
+    name: str,
+    duration_s: float,
+    batch_size: int,
+    process: Callable[[], object],
+    arguments: argparse.Namespace,
+) -> None:
+    """Measures one way of processing with one model."""
+    seconds, memory_gib = measure(process, arguments)
+    factor = seconds / (duration_s * batch_size)
+    print(
+        f"{name} | {duration_s:g} | {batch_size} | {seconds:.3f} | "
+        f"{factor:.2e} | {memory_gib:.2f} |",
+        flush=True,
+    )
+
+
+def print_file_rows(
+    begin: str, model, folder: Path, arguments: argparse.Namespace
+) -> None:
     """Measures every duration, in chunks and in one piece."""
     for duration_s in arguments.durations_s:
         path = write_noise(folder, duration_s)
         ways = {"chunks": (arguments.chunk_s, arguments.overlap_s)}
         if arguments.chunk_s < duration_s <= arguments.max_whole_s:
             ways["one piece"] = (duration_s, 0.0)
-        for name, chunk in ways.items():
-            seconds, memory_gib = measure(model, path, *chunk, arguments)
-            print(
-                f"| {duration_s:g} | {name} | {seconds:.2f} | "
-                f"{seconds / duration_s:.3f} | {memory_gib:.2f} |",
-                flush=True,
+        for name, (chunk_s, overlap_s) in ways.items():
+            process = functools.partial(
+                model.process_file,
+                path,
+                path.with_suffix(".flac"),
+                chunk_s=chunk_s,
+                overlap_s=overlap_s,
+                return_enhanced=False,
             )
+            name = f"{begin} | file, {name}"
+            print_row(name, duration_s, 1, process, arguments)
+
+
+def print_batch_rows(begin: str, model, arguments: argparse.Namespace) -> None:
+    """Measures batches of utterances that are decoded already."""
+    duration_s = arguments.batch_duration_s
+    for batch_size in arguments.batch_sizes:
+        batch = torch.randn(batch_size, round(duration_s * SAMPLE_RATE_HZ))
+        process = functools.partial(model.process_batch, 0.1 * batch)
+        process()  # Once uncounted: a new size is prepared for.
+        name = f"{begin} | batch"
+        print_row(name, duration_s, batch_size, process, arguments)
 
 
 def main() -> None:
@@ -110,39 +143,53 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--source", default=None)
+    parser.add_argument("--sources", nargs="+", default=["none"])
     parser.add_argument(
         "--corpus", default="none", help="whose sizes; none: the paper's"
     )
     parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        default=["fp32"],
+        choices=["fp32", "fp16", "bf16"],
+    )
     parser.add_argument(
         "--durations_s", type=float, nargs="+", default=[5.0, 20.0, 40.0]
     )
     parser.add_argument("--chunk_s", type=float, default=20.0)
     parser.add_argument("--overlap_s", type=float, default=2.0)
     parser.add_argument("--max_whole_s", type=float, default=60.0)
+    parser.add_argument("--batch_sizes", type=int, nargs="*", default=[])
+    parser.add_argument("--batch_duration_s", type=float, default=10.0)
     parser.add_argument("--repetitions", type=int, default=1)
     parser.add_argument(
         "--num_threads", type=int, default=torch.get_num_threads()
     )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.num_threads)
-    model = load(arguments)
-    # Once uncounted: libraries load, and allocate, at their first use.
-    model.process_batch(torch.randn(1, SAMPLE_RATE_HZ))
-    name = arguments.source or f"sizes of {arguments.corpus}"
     print(
-        f"{describe_device(arguments.device)}, {name}, chunks of "
-        f"{arguments.chunk_s} "
-        f"s that overlap by {arguments.overlap_s} s, least of "
+        f"{describe_device(arguments.device)}, sizes of {arguments.corpus} "
+        f"where there is no source, chunks of {arguments.chunk_s} s that "
+        f"overlap by {arguments.overlap_s} s, least of "
         f"{arguments.repetitions}\n"
     )
     print(
-        "| duration, s | way | s | real-time factor | GiB |\n"
-        "| --: | --- | --: | --: | --: |"
+        "| source | precision | way | duration, s | batch | s | "
+        "real-time factor | GiB |\n"
+        "| --- | --- | --- | --: | --: | --: | --: | --: |"
     )
     with tempfile.TemporaryDirectory() as folder:
-        print_rows(model, Path(folder), arguments)
+        for source in arguments.sources:
+            for precision in arguments.precisions:
+                model = load(
+                    source, arguments.corpus, arguments.device, precision
+                )
+                # Once uncounted: libraries load, and allocate, at first.
+                model.process_batch(torch.randn(1, SAMPLE_RATE_HZ))
+                begin = f"| {source} | {precision}"
+                print_batch_rows(begin, model, arguments)
+                print_file_rows(begin, model, Path(folder), arguments)
 
 
 if __name__ == "__main__":

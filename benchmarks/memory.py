@@ -6,6 +6,7 @@ Authors
 
 import concurrent.futures
 import ctypes
+import gc
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
@@ -58,11 +59,16 @@ def peak_gib(device: str) -> float:
     return _resident_gib("VmHWM")
 
 
-def in_new_process(function: Callable[..., Result], *arguments) -> Result:
+def with_free_memory(
+    device: str, function: Callable[..., Result], *arguments
+) -> Result:
     """Runs a function where nothing has been allocated.
 
     Arguments
     ---------
+    device : str
+        Where the memory is. A CPU's is that of a new process; a GPU's is
+        counted by torch, and freed.
     function : callable
         Of a module, so that it can be found there.
     *arguments
@@ -73,6 +79,10 @@ def in_new_process(function: Callable[..., Result], *arguments) -> Result:
     Result
         What it returns.
     """
+    if device.startswith("cuda"):
+        gc.collect()
+        torch.cuda.empty_cache()
+        return function(*arguments)
     with concurrent.futures.ProcessPoolExecutor(
         1, multiprocessing.get_context("spawn")
     ) as pool:

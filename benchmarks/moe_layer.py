@@ -164,13 +164,15 @@ def print_rows(
     device = arguments.device
     dtype = PRECISIONS[arguments.precision]
     torch.manual_seed(0)
-    moe = SparseMoE(
-        arguments.num_layers,
-        arguments.input_size,
-        arguments.hidden_size,
-        arguments.output_size,
-        num_experts=num_experts,
-    )
+    # Random weights are made there too, which takes a CPU many seconds.
+    with torch.device(device):
+        moe = SparseMoE(
+            arguments.num_layers,
+            arguments.input_size,
+            arguments.hidden_size,
+            arguments.output_size,
+            num_experts=num_experts,
+        )
     moe.to(device, dtype)
     for parameter in moe.parameters():
         parameter.register_post_accumulate_grad_hook(drop_gradient)

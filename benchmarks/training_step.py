@@ -9,9 +9,11 @@ The model has the paper's sizes: an encoder of WavLM-Large's configuration with
 random weights, frozen convolutions, three experts. The first row is the plain
 one, in fp32: all experts on every frame, and transformers' own attention. On a
 GPU the batch is the paper's, 4 x 12 s; elsewhere smaller by default. Every row
-is a new process, which runs one step to warm up and to count the products.
+is a new process on a CPU, and runs one step to warm up and to count the products.
 
 Times are the least of the repetitions: what other programs take only adds.
+With `--bf16_steps`, bfloat16 without checkpoints goes on to that many steps,
+which shows whether all losses are finite.
 The parts are forward and backward together. GiB are the peak of the whole
 process beyond what Python and its modules take, on a GPU of the device. The
 last column is how much of the throughput of one large matrix product, in the
@@ -24,11 +26,12 @@ Authors
 import argparse
 import contextlib
 import dataclasses
+import functools
 import time
 from types import SimpleNamespace
 
 import torch
-from memory import in_new_process, peak_gib, start_peak
+from memory import peak_gib, start_peak, with_free_memory
 from moe_layer import all_experts
 from system_costs import load_model
 from timing import describe_device, synchronize
@@ -58,6 +61,8 @@ class StepCost:
         Operations in matrix products, convolutions and attention.
     tflop_per_s : float
         Of one large matrix product.
+    num_steps : int
+        How many were taken.
     finite : bool
         Whether all losses were.
     """
@@ -66,6 +71,7 @@ class StepCost:
     peak_gib: float
     tflop: float
     tflop_per_s: float
+    num_steps: int
     finite: bool
 
 
@@ -215,7 +221,7 @@ def matmul_tflop_per_s(
 def measure(
     kind: str, precision: str, checkpoints: bool, arguments: argparse.Namespace
 ) -> StepCost:
-    """Measures one row; needs a new process."""
+    """Measures one row; needs free memory."""
     torch.set_num_threads(arguments.num_threads)
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
@@ -228,21 +234,27 @@ def measure(
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     tflop_per_s = matmul_tflop_per_s(arguments.device, dtype)
     before = start_peak(arguments.device)
-    model = load_model("sparse_merit", arguments.corpus, None)
-    if kind == PLAIN:
-        use_plain_parts(model)
+    # Random weights are made there too, which takes a CPU many seconds.
+    with torch.device(arguments.device):
+        model = load_model("sparse_merit", arguments.corpus, None)
+        if kind == PLAIN:
+            use_plain_parts(model)
     model.encoder.checkpoint_activations(checkpoints)
     model.to(arguments.device).train()
     step = Step(model, arguments, autocast)
     with FlopCounterMode(display=False) as counter:
         step()
-    runs = [dict(step()) for _ in range(arguments.repetitions)]
+    num_steps = arguments.repetitions
+    if precision == "bf16" and not checkpoints:
+        num_steps = max(num_steps, arguments.bf16_steps)
+    runs = [dict(step()) for _ in range(num_steps)]
     best = min(runs, key=lambda seconds: seconds["step"])
     return StepCost(
         best,
         peak_gib(arguments.device) - before,
         counter.get_total_flops() / 1e12,
         tflop_per_s,
+        num_steps + 1,
         step.finite,
     )
 
@@ -256,7 +268,7 @@ def print_row(name: str, cost: StepCost, plain: StepCost) -> None:
         f"| {name} | {parts} | {step_s:.3f} | "
         f"{plain.seconds['step'] / step_s:.2f} | {cost.peak_gib:.2f} | "
         f"{cost.peak_gib / plain.peak_gib:.0%} | {cost.tflop:.2f} | "
-        f"{share:.0%} | {'yes' if cost.finite else 'NO'} |",
+        f"{share:.0%} | {cost.num_steps} | {'yes' if cost.finite else 'NO'} |",
         flush=True,
     )
 
@@ -277,6 +289,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch_size", type=int, default=None)
     parser.add_argument("--duration_s", type=float, default=None)
     parser.add_argument("--repetitions", type=int, default=2)
+    parser.add_argument("--bf16_steps", type=int, default=0)
     parser.add_argument(
         "--corpus", default="none", help="whose sizes; none: the paper's"
     )
@@ -300,16 +313,15 @@ def main() -> None:
     )
     print(
         f"| model | {' | '.join(f'{part}, s' for part in PARTS)} | step, s | "
-        "speed-up | GiB | of plain | TFLOP | share of matmul | finite |"
+        "speed-up | GiB | of plain | TFLOP | share of matmul | steps | finite |"
     )
-    print("| --- |" + " --: |" * (len(PARTS) + 6) + " --- |")
-    plain = in_new_process(measure, PLAIN, "fp32", False, arguments)
+    print("| --- |" + " --: |" * (len(PARTS) + 7) + " --- |")
+    run = functools.partial(with_free_memory, arguments.device, measure)
+    plain = run(PLAIN, "fp32", False, arguments)
     print_row("plain, fp32", plain, plain)
     for precision in arguments.precisions:
         for checkpoints in (False, True):
-            cost = in_new_process(
-                measure, "package", precision, checkpoints, arguments
-            )
+            cost = run("package", precision, checkpoints, arguments)
             name = f"this package, {precision}"
             name += ", checkpoints" if checkpoints else ""
             print_row(name, cost, plain)

@@ -19,7 +19,7 @@ import copy
 from collections.abc import Callable
 
 import torch
-from memory import in_new_process, peak_gib, start_peak
+from memory import peak_gib, start_peak, with_free_memory
 from timing import describe_device, time_in_turns
 from torch import nn
 from transformers import WavLMConfig
@@ -88,7 +88,7 @@ def make_step(
 def peak_memory_gib(
     name: str, arguments: argparse.Namespace, backward: bool
 ) -> float:
-    """Measures what a pass takes beyond the weights; needs a new process."""
+    """Measures what a pass takes beyond the weights; needs free memory."""
     torch.set_num_threads(arguments.num_threads)
     layers = make_layers(arguments)[name]
     step = make_step(layers, arguments, backward)
@@ -107,7 +107,9 @@ def print_rows(
     }
     timings = time_in_turns(steps, arguments.repetitions, arguments.device)
     memory = {
-        kind: in_new_process(peak_memory_gib, kind, arguments, backward)
+        kind: with_free_memory(
+            arguments.device, peak_memory_gib, kind, arguments, backward
+        )
         for kind in steps
     }
     plain = timings["transformers"]

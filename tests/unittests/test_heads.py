@@ -10,6 +10,9 @@ from speechbrain_merit.lobes import (
     SpectralMaskHead,
 )
 
+# That of the tensors below, see benchmarks/lobes_on_device.py.
+DEVICE = torch.get_default_device()
+
 
 def packed_twin(lstm, input_size, hidden_size, num_layers):
     """A torch.nn.LSTM with the same weights, for packed sequences."""
@@ -77,7 +80,7 @@ def test_pooling_of_one_frame_has_the_floor_as_deviation():
 def test_pooling_survives_bfloat16():
     pooling = AttentiveStatisticsPooling(8)
     features = 100 + torch.randn(1, 50, 8)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(DEVICE.type, dtype=torch.bfloat16):
         result = pooling(features)
     assert result.dtype == torch.float32
     torch.testing.assert_close(

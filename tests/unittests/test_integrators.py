@@ -18,7 +18,12 @@ from speechbrain_merit.lobes import (
 )
 from speechbrain_merit.lobes.routing_losses import kl_to_uniform
 
-STATES = torch.randn(3, 2, 7, 8, generator=torch.Generator().manual_seed(0))
+# That of the tensors below, see benchmarks/lobes_on_device.py.
+DEVICE = torch.get_default_device()
+
+STATES = torch.randn(
+    3, 2, 7, 8, generator=torch.Generator(DEVICE).manual_seed(0)
+)
 LENGTHS = torch.tensor([1.0, 4 / 7])
 
 

@@ -7,6 +7,9 @@ from toy_model import write_experiment
 from speechbrain.nnet.losses import l1_loss
 from speechbrain_merit.losses.task_losses import emotion_loss
 
+# That of the tensors below, see benchmarks/lobes_on_device.py.
+DEVICE = torch.get_default_device()
+
 LENGTHS = torch.tensor([1.0, 0.7, 0.4, 0.9])
 
 
@@ -22,7 +25,7 @@ def run(model, precision):
     noisy = clean + 0.2 * torch.randn(4, 8000)
     model.zero_grad()
     enabled = precision == "bf16"
-    with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+    with torch.autocast(DEVICE.type, torch.bfloat16, enabled=enabled):
         output = model(noisy, LENGTHS)
         target = model.target_log1p(clean, LENGTHS, output)
         losses = {

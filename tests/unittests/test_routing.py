@@ -18,6 +18,9 @@ from speechbrain_merit.metrics.routing_plots import (
     plot_shares,
 )
 
+# That of the tensors below, see benchmarks/lobes_on_device.py.
+DEVICE = torch.get_default_device()
+
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -179,7 +182,7 @@ def test_all_choices_are_counted_in_their_group():
 
 
 def test_groups_together_are_what_is_counted_without_them():
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator(DEVICE).manual_seed(0)
     experts = torch.randint(-1, 4, (6, 50), generator=generator).tolist()
     whole, grouped = RoutingStats(), GroupedRoutingStats()
     report = {"emotion": routing(experts, num_experts=4)}

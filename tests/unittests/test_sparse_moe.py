@@ -11,6 +11,9 @@ from speechbrain_merit.lobes.routing_losses import (
     switch_load_balance,
 )
 
+# That of the tensors below, see benchmarks/lobes_on_device.py.
+DEVICE = torch.get_default_device()
+
 TASKS = ("enhance", "emotion")
 
 
@@ -289,7 +292,7 @@ def test_load_balance_by_hand():
 
 def test_gate_stays_in_float32_under_autocast():
     moe = make()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(DEVICE.type, dtype=torch.bfloat16):
         result = moe(torch.randn(3, 1, 4, 6))
     assert result.routing["emotion"].probabilities.dtype == torch.float32
 
@@ -376,7 +379,7 @@ def test_a_gate_is_the_same_under_autocast():
     gate = make().gates["emotion"]
     frames = torch.randn(50, 18)
     expected = gate(frames)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(DEVICE.type, dtype=torch.bfloat16):
         found = gate(frames)
     assert found.dtype == torch.float32 and torch.equal(found, expected)
 

@@ -5,6 +5,9 @@ import torch
 
 from speechbrain_merit.lobes import SpectralFrontend
 
+# That of the tensors below, see benchmarks/lobes_on_device.py.
+DEVICE = torch.get_default_device()
+
 
 @pytest.mark.parametrize("num_samples", [201, 400, 1599, 1600, 1601, 16037])
 def test_equals_torch_stft_and_istft(num_samples):
@@ -73,7 +76,7 @@ def test_length_is_kept_where_all_utterances_are_padded():
 
 def test_works_under_autocast_in_float32():
     frontend = SpectralFrontend()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(DEVICE.type, dtype=torch.bfloat16):
         spectrum = frontend.analyze(torch.randn(1, 800))
         assert spectrum.log1p.dtype == torch.float32
         waveform = frontend.synthesize(spectrum.log1p.bfloat16(), spectrum)

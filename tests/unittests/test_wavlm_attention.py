@@ -15,6 +15,9 @@ from speechbrain_merit.lobes.wavlm_attention import (
     use_fused_attention,
 )
 
+# That of the tensors below, see benchmarks/lobes_on_device.py.
+DEVICE = torch.get_default_device()
+
 SIZES = {
     "hidden_size": 16,
     "num_hidden_layers": 3,
@@ -75,7 +78,9 @@ def run(model, waveform, mask):
 
 
 def padded_batch():
-    waveform = torch.randn(3, 1000, generator=torch.Generator().manual_seed(1))
+    waveform = torch.randn(
+        3, 1000, generator=torch.Generator(DEVICE).manual_seed(1)
+    )
     mask = torch.arange(1000) < torch.tensor([[1000], [430], [60]])
     return waveform * mask, mask
 
@@ -216,6 +221,6 @@ def test_encoder_uses_it_and_nothing_is_warned_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         encoder(torch.randn(2, 4000), torch.tensor([1.0, 0.5]))
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(DEVICE.type, dtype=torch.bfloat16):
         states = encoder(torch.randn(2, 4000)).hidden_states
     assert torch.isfinite(states).all()
