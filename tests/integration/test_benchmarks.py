@@ -83,6 +83,7 @@ def test_the_check_of_a_gpu_runs_on_a_cpu(tmp_path):
     assert len(experts) == 4
 
 
+@pytest.mark.long
 def test_a_part_that_fails_is_not_the_end(tmp_path):
     result = gpu_check("--device", "nonsense", "--small", str(tmp_path))
     assert result.returncode == 1
