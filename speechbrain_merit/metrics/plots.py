@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from speechbrain_merit.metrics.calibration import (
@@ -60,21 +59,60 @@ def plot_confusion(
     # Not through pyplot, which keeps every figure in a global list.
     side = 2.5 + 0.9 * len(labels)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    ticks = range(len(labels))
-    axes.set_xticks(ticks, labels, rotation=45, ha="right")
-    axes.set_yticks(ticks, labels)
+    texts = np.vectorize("{}\n{:.1%}".format)(confusion, shares)
+    draw_matrix(axes, shares, labels, labels, texts)
     axes.set(title=title, xlabel="predicted", ylabel="true")
-    for row in ticks:
-        for column in ticks:
-            share = shares[row, column]
-            text = f"{confusion[row, column]}\n{share:.1%}"
-            colour = "white" if share > 0.5 else "black"
-            axes.text(column, row, text, ha="center", va="center", color=colour)
-    figure.colorbar(image, label="share of the true label", shrink=0.8)
+    figure.colorbar(axes.images[0], label="share of the true label", shrink=0.8)
     figure.savefig(path, format="png", dpi=150)
+
+
+def draw_matrix(
+    axes: Axes,
+    shares: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    texts: np.ndarray,
+    font_size: str | None = None,
+) -> None:
+    """Draws shares as the darker, the larger they are.
+
+    Arguments
+    ---------
+    axes : Axes
+        Where to draw.
+    shares : numpy.ndarray
+        From 0 to 1, `[row, column]`; NaN stays empty.
+    rows : sequence of str
+        Names of the rows.
+    columns : sequence of str
+        Names of the columns.
+    texts : numpy.ndarray
+        What to write on each, `[row, column]`.
+    font_size : str, optional
+        Of these texts, as Matplotlib names it.
+
+    Example
+    -------
+    >>> axes, shares = Figure().add_subplot(), np.array([[0.25, np.nan]])
+    >>> draw_matrix(axes, shares, ["sad"], ["a", "b"], np.array([["1", ""]]))
+    >>> [text.get_text() for text in axes.texts]
+    ['1']
+    """
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
+    axes.set_yticks(range(len(rows)), rows)
+    for (row, column), share in np.ndenumerate(shares):
+        if not np.isnan(share):
+            axes.text(
+                column,
+                row,
+                texts[row, column],
+                ha="center",
+                va="center",
+                fontsize=font_size,
+                color="white" if share > 0.5 else "black",
+            )
 
 
 def plot_reliability(
@@ -104,7 +142,6 @@ def plot_reliability(
     """
     size = (3.2 * len(judged) + 0.4, 3.6)
     figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(judged), sharey=True, squeeze=False)[0]
     for axes, (name, found) in zip(panels, judged.items(), strict=True):
         _draw_reliability(axes, *found)

@@ -8,12 +8,11 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -69,19 +68,25 @@ def plot_shares(
     _check_shares(shares)
     table = np.array(list(shares.values()), dtype=float)
     # Not through pyplot, which keeps every figure in a global list.
-    figure = Figure(
-        figsize=(6.4, 1.3 + 0.4 * len(shares)), layout="constrained"
-    )
-    FigureCanvasAgg(figure)
+    size = (6.4, 1.3 + 0.4 * len(shares))
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     rows = range(len(shares))
     starts = np.zeros(len(shares))
     for expert, column in enumerate(table.T):
         colour = expert_colour(expert)
-        axes.barh(
+        bars = axes.barh(
             rows, column, 0.8, starts, color=colour, edgecolor="white", lw=0.8
         )
-        _write_percentages(axes, column, starts, colour)
+        axes.bar_label(
+            bars,
+            [
+                f"{s:.0%}" if s >= SMALLEST_LABELLED_SHARE else ""
+                for s in column
+            ],
+            label_type="center",
+            color=_text_colour(colour),
+        )
         starts = starts + column
     axes.set_yticks(rows, list(shares))
     axes.invert_yaxis()
@@ -89,7 +94,7 @@ def plot_shares(
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
     axes.set(xlim=(0, 1), xlabel="share of routed frames", title=title)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    _add_legend(figure, range(table.shape[1]))
+    _add_legend(figure, table.shape[1])
     figure.savefig(path, format="png", dpi=150)
 
 
@@ -149,12 +154,10 @@ def plot_expert_timeline(
     True
     """
     _check_timeline(log1p_spectrum, experts, hop_s, frame_s)
-    # As plot_shares: not through pyplot.
     figure = Figure(
         figsize=(7.2, 3.2 + 0.3 * len(experts)),
         layout=ConstrainedLayoutEngine(hspace=0, h_pad=0.02),
     )
-    FigureCanvasAgg(figure)
     top, *strips = figure.subplots(
         1 + len(experts),
         sharex=True,
@@ -167,12 +170,11 @@ def plot_expert_timeline(
     for axes, (task, chosen) in zip(strips, experts.items(), strict=True):
         _draw_strip(axes, task, chosen, frame_s)
     spectrum_s = (len(log1p_spectrum) - 1) * hop_s
-    routed_s = max(_num_frames(chosen) for chosen in experts.values()) * frame_s
+    routed_s = max(map(_num_frames, experts.values())) * frame_s
     top.set(xlim=(0, max(spectrum_s, routed_s)), title=title)
     strips[-1].tick_params(axis="x", bottom=True)
     strips[-1].set_xlabel("time (s)")
-    highest = max(int(chosen.max()) for chosen in experts.values())
-    _add_legend(figure, range(highest + 1))
+    _add_legend(figure, max(chosen.max() for chosen in experts.values()) + 1)
     figure.savefig(path, format="png", dpi=150)
 
 
@@ -277,13 +279,11 @@ def _draw_spectrum(
 def _draw_strip(
     axes: Axes, task: str, chosen: np.ndarray, frame_s: float
 ) -> None:
-    image = np.zeros((1, len(chosen), 4))
-    for frame, expert in enumerate(chosen.tolist()):
-        # Elsewhere it stays transparent.
-        if expert >= 0:
-            image[0, frame] = (*expert_colour(expert), 1)
+    palette = [expert_colour(expert) for expert in range(chosen.max() + 1)]
+    # Transparent where there is none.
+    opaque = (chosen >= 0)[:, None]
     axes.imshow(
-        image,
+        np.hstack([np.array(palette)[chosen], opaque])[None],
         aspect="auto",
         interpolation="nearest",
         extent=(0, len(chosen) * frame_s, 0, 1),
@@ -292,32 +292,17 @@ def _draw_strip(
     axes.tick_params(left=False, bottom=False)
 
 
-def _write_percentages(
-    axes: Axes,
-    column: np.ndarray,
-    starts: np.ndarray,
-    colour: tuple[float, float, float],
-) -> None:
+def _text_colour(colour: tuple[float, float, float]) -> str:
     # Relative luminance, with a plain power for sRGB's; at 0.18 black and
     # white have the same contrast by the definition of WCAG 2.
     luminance = np.dot(np.power(colour, 2.2), (0.2126, 0.7152, 0.0722))
-    text_colour = "black" if luminance > 0.18 else "white"
-    for row, share in enumerate(column):
-        if share >= SMALLEST_LABELLED_SHARE:
-            axes.text(
-                starts[row] + share / 2,
-                row,
-                f"{share:.0%}",
-                ha="center",
-                va="center",
-                color=text_colour,
-            )
+    return "black" if luminance > 0.18 else "white"
 
 
-def _add_legend(figure: Figure, experts: Iterable[int]) -> None:
+def _add_legend(figure: Figure, num_experts: int) -> None:
     handles = [
         Patch(color=expert_colour(expert), label=str(expert + 1))
-        for expert in experts
+        for expert in range(num_experts)
     ]
     figure.legend(
         handles=handles,

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from speechbrain_merit.metrics.conditions import NOISES
+from speechbrain_merit.metrics.plots import draw_matrix
 from speechbrain_merit.metrics.routing_plots import OKABE_ITO
 
 from .runs import Run
@@ -169,7 +170,7 @@ def plot_confusions(runs: Sequence[Run], path: Path) -> Path:
     for axes, noise in zip(panels, noises, strict=True):
         counts = _confusion(runs, noise)
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        _draw_matrix(axes, shares, emotions, emotions)
+        _draw_shares(axes, shares, emotions, emotions)
         axes.set(title=noise, xlabel="predicted")
     panels[0].set_ylabel("true")
     figure.suptitle(runs[0].system)
@@ -230,7 +231,7 @@ def plot_emotion_by_noise(
         panels, runs_by_system.items(), strict=False
     ):
         shares = recall_by_noise(runs, kinds)
-        _draw_matrix(axes, shares, runs[0].emotions, titles)
+        _draw_shares(axes, shares, runs[0].emotions, titles)
         axes.set_title(system)
     return save(figure, path)
 
@@ -266,26 +267,15 @@ def recall_by_noise(
     return np.array(shares).T
 
 
-def _draw_matrix(
+def _draw_shares(
     axes: Axes,
     shares: np.ndarray,
     rows: Sequence[str],
     columns: Sequence[str],
 ) -> None:
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(shares.shape[1]), columns, rotation=45, ha="right")
-    axes.set_yticks(range(shares.shape[0]), rows)
-    for (row, column), share in np.ndenumerate(shares):
-        if not np.isnan(share):
-            axes.text(
-                column,
-                row,
-                f"{share:.0%}",
-                ha="center",
-                va="center",
-                fontsize="small",
-                color="white" if share > 0.5 else "black",
-            )
+    texts = np.vectorize("{:.0%}".format, otypes=[str])(shares)
+    draw_matrix(axes, shares, rows, columns, texts, "small")
+    axes.set_aspect("auto")
 
 
 def _figure(width: float, height: float) -> Figure:
