@@ -31,8 +31,7 @@ from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.train_logger import TensorboardLogger
-from speechbrain_merit.config import check_hyperparameters
-from speechbrain_merit.config.corpora import add_corpus
+from speechbrain_merit.config import check_hyperparameters, compose
 from speechbrain_merit.data.batches import count_optimizer_steps, spread_batches
 from speechbrain_merit.data.dynamic_batching import use_batch_sampler
 from speechbrain_merit.data.label_file import write_labels_once
@@ -64,7 +63,7 @@ from speechbrain_merit.metrics.routing import RoutingStats
 from speechbrain_merit.metrics.routing_report import RoutingReport
 from speechbrain_merit.pretrained.borrowing import (
     borrow_model,
-    without_encoder_source,
+    replace_encoder_source,
 )
 from speechbrain_merit.pretrained.folder import (
     find_pretrained_folder,
@@ -659,16 +658,15 @@ def dataio_prep(hparams):
 
 if __name__ == "__main__":
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
-    overrides = add_corpus(Path(__file__).parent, hparams_file, overrides)
-    check_hyperparameters(hparams_file, overrides, run_opts)
+    composed = compose(hparams_file, overrides, Path(__file__).parent)
+    check_hyperparameters(composed, run_opts)
     if run_opts["test_only"]:
-        overrides = without_encoder_source(hparams_file, overrides)
+        replace_encoder_source(composed)
 
     # Initialize ddp (useful only for multi-GPU training)
     sb.utils.distributed.ddp_init_group(run_opts)
 
-    with open(hparams_file, encoding="utf-8") as fin:
-        hparams = load_hyperpyyaml(fin, overrides)
+    hparams = load_hyperpyyaml(composed.text)
 
     # Held until this process ends; the others of a training share it.
     if if_main_process():
@@ -676,10 +674,10 @@ if __name__ == "__main__":
     if hparams["pretrained_folder"] is not None:
         use_pretrained(hparams, run_opts["test_only"])
     sb.create_experiment_directory(
-        experiment_directory=hparams["output_folder"],
-        hyperparams_to_save=hparams_file,
-        overrides=overrides,
+        experiment_directory=hparams["output_folder"]
     )
+    hyperparameters_file = Path(hparams["output_folder"]) / "hyperparams.yaml"
+    run_on_main(composed.write, args=[hyperparameters_file])
     if not hparams["skip_prep"]:
         run_on_main(prepare, kwargs={"hparams": hparams})
     set_timeout(hparams["process_timeout_minutes"])
@@ -777,7 +775,7 @@ if __name__ == "__main__":
             write_pretrained_folder,
             args=[
                 brain.result_folder / "pretrained",
-                Path(hparams["output_folder"]) / "hyperparams.yaml",
+                hyperparameters_file,
                 brain.model,
                 hparams["label_encoder"],
             ],

@@ -20,6 +20,7 @@ from hyperpyyaml import load_hyperpyyaml
 from system_costs import PAPER, ROOT
 from torch import nn
 
+from speechbrain_merit.config import compose
 from speechbrain_merit.lobes import JointModel
 
 # Augmentations make tensors that need values.
@@ -68,8 +69,9 @@ class Costs:
 def load_without_weights(system: str) -> JointModel:
     """Builds the model of a YAML file at the paper's size, without values."""
     variant = ROOT / "hparams" / f"{system}.yaml"
-    with torch.device("meta"), variant.open(encoding="utf-8") as file:
-        return load_hyperpyyaml(file, WITHOUT_VALUES + PAPER)["model"]
+    composed = compose(variant, WITHOUT_VALUES + PAPER)
+    with torch.device("meta"):
+        return load_hyperpyyaml(composed.text)["model"]
 
 
 def count(module: nn.Module) -> int:

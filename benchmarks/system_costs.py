@@ -20,7 +20,7 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 from torch.utils.flop_counter import FlopCounterMode
 
-from speechbrain_merit.config.corpora import add_corpus
+from speechbrain_merit.config import compose
 from speechbrain_merit.lobes import EnhanceThenClassify, JointModel
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 from speechbrain_merit.losses.task_losses import emotion_loss
@@ -68,9 +68,9 @@ def load_model(
     else:
         if encoder_source:
             overrides += f"encoder_source: {encoder_source}\n"
-        overrides = add_corpus(ROOT, variant, f"corpus: {corpus}\n{overrides}")
-    with variant.open(encoding="utf-8") as file:
-        return load_hyperpyyaml(file, overrides)["model"]
+        overrides += f"corpus: {corpus}\n"
+    composed = compose(variant, overrides, None if corpus == "none" else ROOT)
+    return load_hyperpyyaml(composed.text)["model"]
 
 
 def training_step(

@@ -1,20 +1,23 @@
-"""A check of all hyperparameters before any work is done.
+"""A variant's YAML composed with a corpus and the command line, and checked.
 
-`rules` says what every key may be and what must hold between them; `names`
-finds misspelt keys, `checking` puts all of it together. Nothing that the YAML
-names is built.
+`composing` makes one HyperPyYAML of all files, `hyperparameters` says what
+every key may be and `relations` what must hold between them; `checking` puts
+all of it together. Nothing that the YAML names is built.
 
 Authors
  * The speechbrain-merit developers 2026
 """
 
 from .checking import check_hyperparameters
+from .composing import Composition, compose
 from .names import suggestion
-from .reading import read_overrides, read_settings
+from .reading import read_overrides, read_yaml
 
 __all__ = [
+    "Composition",
     "check_hyperparameters",
+    "compose",
     "read_overrides",
-    "read_settings",
+    "read_yaml",
     "suggestion",
 ]

@@ -5,197 +5,214 @@ Authors
 """
 
 import pydoc
-from collections.abc import Iterator, Mapping
-from dataclasses import fields
-from pathlib import Path
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import ruamel.yaml
+from pydantic import ValidationError
 from torch.utils.data import DataLoader
 from transformers import AutoConfig
 
 from speechbrain.utils.run_opts import RunOptions
 from speechbrain_merit.lobes.speech_model_loading import SUPPORTED_MODELS
 
-from .kinds import Table
-from .names import (
-    misspelt_names,
-    suggestion,
-    tag_of,
-    unknown_arguments,
-    unknown_names,
-    unknown_options,
-)
-from .reading import Settings, read_settings
-from .rules import RELATIONS, REQUIRED, RULES
+from .composing import COMMAND_LINE, Composition
+from .hyperparameters import KNOWN, Hyperparameters, LossWeights, ScoreWeights
+from .names import refusal, suggestion, unknown_arguments, unknown_options
+from .reading import references, tag_of
+from .relations import Problem, broken_relations
 
-_RUN_OPTIONS = {field.name for field in fields(RunOptions)}
-_LOADERS = (
-    "train_dataloader_opts",
-    "valid_dataloader_opts",
-    "test_dataloader_opts",
-)
-_MISSING = object()
+# A key of one's own that is so similar to a known one is taken for that.
+_MISSPELT = 0.8
+_WEIGHTS = {"loss_weights": LossWeights, "score_weights": ScoreWeights}
 
 
 def check_hyperparameters(
-    hparams_file: str | Path,
-    overrides: str = "",
-    run_options: RunOptions | None = None,
+    composed: Composition, run_options: RunOptions | None = None
 ) -> None:
     """Checks names, values and combinations of all hyperparameters.
 
     Nothing is built and no file of a corpus touched; what the YAML names is
-    imported. Keys of one's own are welcome in a YAML of one's own; in
-    overrides, and where they look like a known key that is missing, they count
-    as misspelt.
+    imported. Keys of one's own are welcome in a YAML of one's own, unless they
+    look like a known one that they may be meant for.
 
     Arguments
     ---------
-    hparams_file : str or Path
-        The variant.
-    overrides : str
-        In YAML, of the corpus and of the command line, as
-        `speechbrain_merit.config.corpora.add_corpus` gives them.
+    composed : Composition
+        The hyperparameters.
     run_options : RunOptions, optional
         What `speechbrain.parse_arguments` took from the command line.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
     ValueError
-        If anything is wrong; the message lists all of it.
+        If anything is wrong; the message lists all of it, and where it is set.
 
     Example
     -------
+    >>> from speechbrain_merit.config import compose
     >>> path = getfixture("tmpdir").join("variant.yaml")
-    >>> path.write("top_k: 3\\nnum_experts: 2")
-    >>> check_hyperparameters(path, "tok_k: 1")
+    >>> path.write("lr: fast")
+    >>> check_hyperparameters(compose(path))
     Traceback (most recent call last):
     ...
     ValueError: ...variant.yaml cannot be run:
-    - tok_k is no key of variant.yaml. Did you mean top_k?...
+    - lr is 'fast': it must be a valid number (in ...variant.yaml)
+    - variant.yaml has no seed, ...
     """
-    settings = read_settings(hparams_file, overrides)
-    name = Path(hparams_file).name
-    problems = list(_name_problems(name, settings)) + settings.problems
-    if not problems:
-        problems = [
-            *_value_problems(settings, run_options),
-            *_relation_problems(settings.merged),
-            *_argument_problems(settings),
-        ]
+    problems = [*_misspelt_keys(composed), *_misspelt_weights(composed)]
+    unresolvable = list(_unresolvable(composed.tree))
+    problems += unresolvable or _problems_of_values(composed, run_options)
     if problems:
-        listing = "\n".join(f"- {text}" for text in dict.fromkeys(problems))
-        raise ValueError(f"{hparams_file} cannot be run:\n{listing}")
-
-
-def _name_problems(name: str, settings: Settings) -> Iterator[str]:
-    """Names that are overridden and not there, missing, or misspelt."""
-    top_level = {key for key in RULES if "." not in key} | _RUN_OPTIONS
-    yield from unknown_names(name, settings.overrides, settings.file, top_level)
-    yield from misspelt_names(
-        name, settings.file, top_level, settings.referenced
-    )
-    for key in REQUIRED:
-        if key not in settings.file:
-            hint = suggestion(key, set(settings.file) - top_level)
-            yield f"{name} has no {key}, which train.py reads.{hint}"
-    for key, kind in RULES.items():
-        own = settings.file.get(key)
-        if not (isinstance(kind, Table) and kind.names):
-            continue
-        if not isinstance(own, Mapping):
-            continue
-        given = settings.overrides.get(key, {})
-        if isinstance(given, Mapping):
-            # A corpus sets weights for tasks that a variant may not have.
-            for unknown in set(given) - set(own) - set(kind.names):
-                hint = suggestion(str(unknown), {*own, *kind.names})
-                yield f"{key} has no {unknown}.{hint}"
-        yield from misspelt_names(key, own, kind.names, ())
-
-
-def _value_problems(
-    settings: Settings, run_options: RunOptions | None
-) -> Iterator[str]:
-    """Values that are not what they must be."""
-    for key, kind in RULES.items():
-        value = _value(settings.merged, key)
-        # What another key gives is named once, where it is set.
-        if tag_of(_node(settings.unresolved, key)) == "!ref":
-            value = _MISSING
-        if run_options is not None and key in run_options.overridden_args:
-            value = run_options[key]
-        found = None if value is _MISSING else kind.problem(value)
-        if (key, value) == ("task_balancing_kind", "gradnorm"):
-            found = "is gradnorm, which was removed: pcgrad is the nearest."
-        if found:
-            yield f"{key} {found}"
-
-
-def _relation_problems(merged: Mapping[str, Any]) -> Iterator[str]:
-    for relation in RELATIONS:
-        values = [_value(merged, key) for key in relation.keys]
-        good = [
-            value is not _MISSING and RULES[key].fits(value)
-            for key, value in zip(relation.keys, values, strict=True)
-        ]
-        found = relation.problem(*values) if all(good) else None
-        if found:
-            yield found
-
-
-def _argument_problems(settings: Settings) -> Iterator[str]:
-    """Options that nothing takes."""
-    # Unresolved, so that what is referred to is named once.
-    yield from unknown_arguments("", settings.unresolved)
-    options = {
-        key: value
-        for key, value in settings.merged.items()
-        if isinstance(value, Mapping)
-    }
-    for key in _LOADERS:
-        yield from unknown_options(
-            key, "a DataLoader", DataLoader, options.get(key, {})
+        raise refusal(
+            composed.path,
+            [text + _where(composed, keys) for text, *keys in problems],
         )
-    prepare = tag_of(settings.merged.get("prepare_corpus"))
-    prepare = prepare.removeprefix("!name:")
+
+
+def _where(composed: Composition, keys: Sequence[str]) -> str:
+    """Tells where keys are set, to be put behind a sentence."""
+    places = {key: composed.origin(key) for key in keys}
+    if len(set(places.values())) > 1:
+        return f" ({', '.join(f'{k} {place}' for k, place in places.items())})"
+    return "".join(f" ({place})" for place in set(places.values()))
+
+
+def _misspelt_keys(composed: Composition) -> Iterator[Problem]:
+    """Keys of one's own that nothing uses and that look like known ones."""
+    own, known = set(composed.tree), KNOWN | composed.other_keys
+    used = {name for _, name in references("", composed.tree)}
+    for key in own - known - used:
+        # A complete file has what it has on purpose, an overlay adds to it.
+        complete = composed.origin(key) == f"in {composed.files[-1]}"
+        meant = known - own if complete else known | own - {key}
+        hint = suggestion(str(key), meant, _MISSPELT)
+        if hint and not str(key).startswith("__"):
+            yield f"Nothing uses {key}.{hint}", key
+
+
+def _misspelt_weights(composed: Composition) -> Iterator[Problem]:
+    """Names of weights that no loss or task has."""
+    files = [f"in {file}" for file in composed.files]
+    for key, model in _WEIGHTS.items():
+        own, known = composed.tree.get(key), set(model.model_fields)
+        for name in set(own) - known if isinstance(own, Mapping) else ():
+            path = f"{key}.{name}"
+            # An integrator of one's own may have losses of its own.
+            if composed.origin(path) not in files:
+                yield f"{key} has no {name}.{suggestion(name, known)}", path
+            elif hint := suggestion(name, known - set(own), _MISSPELT):
+                yield f"Nothing uses {path}.{hint}", path
+
+
+def _unresolvable(tree: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is not set, and references to what is not there."""
+    for key, value in tree.items():
+        if tag_of(value) == "!PLACEHOLDER":
+            yield (f"{key} is not set: give it by --{key}=...",)
+    for key, name in references("", tree):
+        if name not in tree:
+            hint = suggestion(name, tree)
+            yield f"{key} refers to <{name}>, which is no key.{hint}", key
+
+
+def _problems_of_values(
+    composed: Composition, run_options: RunOptions | None
+) -> Iterator[Problem]:
+    """Values that cannot be, alone or together, and options nothing takes."""
+    try:
+        resolved = ruamel.yaml.YAML().load(composed.resolve())
+    except (ValueError, KeyError, TypeError) as error:
+        yield (f"{composed.path}: {error}",)
+        return
+    values = _plain(resolved)
+    if run_options is not None:
+        for key in run_options.overridden_args:
+            values[key] = run_options[key]
+            composed.origins[key] = COMMAND_LINE
+    referring = {key for key, _ in references("", composed.tree)}
+    for key, text in _wrong_values(values).items():
+        # What another key gives is named once, where it is set.
+        if key not in referring:
+            yield text, key
+    required = (
+        k for k, f in Hyperparameters.model_fields.items() if f.is_required()
+    )
+    missing = [key for key in required if key not in resolved]
+    if missing:
+        yield (f"{composed.path.name} has no {', '.join(missing)}.",)
+    yield from broken_relations(values)
+    yield from _unknown_options(composed.tree, values)
+
+
+def _plain(node: Any) -> Any:
+    """Leaves out what is built, but for the arguments that it takes."""
+    if isinstance(node, Mapping):
+        return {
+            key: _plain(value)
+            for key, value in node.items()
+            if isinstance(value, Mapping) or not tag_of(value).startswith("!")
+        }
+    return list(node) if isinstance(node, list) else node
+
+
+def _wrong_values(values: dict[str, Any]) -> dict[str, str]:
+    """Takes out the values that cannot be; tells of each why."""
+    try:
+        Hyperparameters.model_validate(values)
+        return {}
+    except ValidationError as invalid:
+        errors = [e for e in invalid.errors() if e["type"] != "missing"]
+    found: dict[str, str] = {}
+    for error in errors:
+        path, value = _locate(values, error["loc"])
+        key = ".".join(map(str, path))
+        reason = re.sub(r"^(Value error,|\w+ should)", "it must", error["msg"])
+        # A value that may be of two kinds is refused by both.
+        before = f"{found[key]} or" if key in found else f"{key} is {value!r}:"
+        found[key] = f"{before} {reason}"
+    for key in found:
+        values.pop(key.split(".")[0], None)
+    return found
+
+
+def _locate(node: Any, path: Sequence[Any]) -> tuple[list[Any], Any]:
+    """Finds the value that an error is about, and its way there."""
+    found = []
+    for part in path:
+        try:
+            node = node[part]
+        except (KeyError, IndexError, TypeError):
+            break
+        found.append(part)
+    return found, node
+
+
+def _unknown_options(
+    tree: Mapping[str, Any], values: Mapping[str, Any]
+) -> Iterator[Problem]:
+    """Options that nothing takes."""
+    yield from unknown_arguments("", tree)
+    for key in ("train", "valid", "test"):
+        key = f"{key}_dataloader_opts"
+        options = values.get(key, {})
+        yield from unknown_options(key, "a DataLoader", DataLoader, options)
+    prepare = tag_of(tree.get("prepare_corpus")).removeprefix("!name:")
     function = pydoc.locate(prepare) if prepare else None
     if callable(function):
+        options = values.get("prepare_options", {})
         yield from unknown_options(
-            "prepare_options",
-            prepare,
-            function,
-            options.get("prepare_options", {}),
+            "prepare_options", prepare, function, options
         )
-    if settings.merged.get("encoder_source") is None:
-        yield from _encoder_problems(options.get("encoder_config", {}))
-
-
-def _encoder_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Settings that the library would take without using them."""
-    kind = config.get("model_type")
-    if kind not in SUPPORTED_MODELS:
-        # Said by the check of values, or when the encoder is built.
-        return
-    known = AutoConfig.for_model(kind).to_dict()
-    for name in config:
-        if name not in known:
-            hint = suggestion(str(name), known)
-            yield f"encoder_config: a {kind} has no {name}.{hint}"
-
-
-def _value(merged: Mapping[str, Any], key: str) -> Any:
-    """Finds a value; what the YAML builds is no value, nor what is missing."""
-    node = _node(merged, key)
-    return _MISSING if tag_of(node).startswith("!") else node
-
-
-def _node(tree: Mapping[str, Any], key: str) -> Any:
-    node: Any = tree
-    for part in key.split("."):
-        if not isinstance(node, Mapping) or part not in node:
-            return _MISSING
-        node = node[part]
-    return node
+    match values:
+        # A library would take them without using them.
+        case {
+            "encoder_source": None,
+            "encoder_config": {"model_type": str(kind), **config},
+        } if kind in SUPPORTED_MODELS:
+            known = AutoConfig.for_model(kind).to_dict()
+            for name in set(config) - set(known):
+                hint = suggestion(str(name), known)
+                path = f"encoder_config.{name}"
+                yield f"encoder_config: a {kind} has no {name}.{hint}", path

@@ -4,13 +4,12 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import ruamel.yaml
 
-from speechbrain_merit.config import read_overrides, read_settings
+from speechbrain_merit.config import Composition
 from speechbrain_merit.lobes import JointModel
 
 from .folder import (
@@ -21,21 +20,16 @@ from .folder import (
 )
 
 
-def without_encoder_source(hparams_file: str | Path, overrides: str) -> str:
+def replace_encoder_source(composed: Composition) -> None:
     """Lets a test of a trained model do without the encoder's source.
+
+    The encoder will be as that of `pretrained_folder`, with random weights;
+    nothing is changed where that is null.
 
     Arguments
     ---------
-    hparams_file : str or Path
-        The variant.
-    overrides : str
-        In YAML, of the corpus and of the command line.
-
-    Returns
-    -------
-    str
-        Overrides that build the encoder as that of `pretrained_folder` is,
-        with random weights; unchanged where that is null.
+    composed : Composition
+        All hyperparameters.
 
     Raises
     ------
@@ -44,22 +38,21 @@ def without_encoder_source(hparams_file: str | Path, overrides: str) -> str:
 
     Example
     -------
+    >>> from speechbrain_merit.config import compose
     >>> path = getfixture("tmpdir") / "variant.yaml"
-    >>> path.write("pretrained_folder: null")
-    >>> without_encoder_source(path, "seed: 1")
-    'seed: 1'
+    >>> path.write("pretrained_folder: nowhere")
+    >>> replace_encoder_source(compose(path))
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: nowhere holds no hyperparams.yaml: give the ...
     """
-    folder = read_settings(hparams_file, overrides).merged["pretrained_folder"]
-    if folder is None:
-        return overrides
-    options = read_overrides(overrides)
-    options["encoder_source"] = None
-    options["encoder_config"] = read_encoder_config(
-        find_pretrained_folder(folder)
-    )
-    text = io.StringIO()
-    ruamel.yaml.YAML().dump(options, text)
-    return text.getvalue()
+    resolved = ruamel.yaml.YAML().load(composed.resolve())
+    folder = resolved["pretrained_folder"]
+    if folder is not None:
+        composed.tree["encoder_source"] = None
+        composed.tree["encoder_config"] = read_encoder_config(
+            find_pretrained_folder(folder)
+        )
 
 
 def borrow_model(

@@ -4,8 +4,11 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import functools
 import os
 from pathlib import Path
+
+from speechbrain_merit.config import compose
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIANTS = sorted((ROOT / "hparams").glob("*.yaml"))
@@ -26,6 +29,23 @@ GENERATED = {
     "venv",
 }
 HIDDEN_BUT_OURS = {".github", ".pre-commit-config.yaml", ".yamllint.yaml"}
+
+
+@functools.cache
+def flattened(path: Path) -> str:
+    """Composes a variant with its bases.
+
+    Arguments
+    ---------
+    path : Path
+        The variant's file.
+
+    Returns
+    -------
+    str
+        One HyperPyYAML.
+    """
+    return compose(path).text
 
 
 def files(*suffixes: str) -> list[Path]:

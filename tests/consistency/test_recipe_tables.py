@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
-from repository import RECIPES, ROOT, relative
+from repository import RECIPES, ROOT, flattened, relative
 
 TABLES = sorted((ROOT / "tests" / "recipes").glob("*.csv"))
 COLUMNS = [
@@ -99,7 +99,7 @@ def test_every_yaml_of_a_recipe_has_a_line(recipe: Path):
 @pytest.mark.parametrize("table", TABLES, ids=relative)
 def test_flags_name_keys_of_the_yaml(table: Path):
     for row in rows(table):
-        yaml = (ROOT / row["Hparam_file"]).read_text(encoding="utf-8")
+        yaml = flattened(ROOT / row["Hparam_file"])
         flags = re.findall(r"(?:^| )--(\w+)=", row["test_debug_flags"])
         keys = set(re.findall(r"^(\w+):", yaml, flags=re.MULTILINE))
         unknown = set(flags) - keys

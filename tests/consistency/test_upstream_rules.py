@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from repository import RECIPES, ROOT, VARIANTS, files, relative
+from repository import RECIPES, ROOT, VARIANTS, files, flattened, relative
 
 from speechbrain.utils.run_opts import RunOptions
 
@@ -74,7 +74,7 @@ def unused_keys(yaml: str, script: str) -> list[str]:
 @pytest.mark.parametrize("path", VARIANTS, ids=relative)
 def test_upstream_finds_every_key_in_use(path: Path):
     script = (ROOT / "train.py").read_text(encoding="utf-8")
-    unused = unused_keys(path.read_text(encoding="utf-8"), script)
+    unused = unused_keys(flattened(path), script)
     assert not unused, f"{relative(path)}: {', '.join(unused)}"
 
 
@@ -90,7 +90,7 @@ def test_use_is_seen_as_upstream_sees_it():
 
 @pytest.mark.parametrize("path", VARIANTS, ids=relative)
 def test_upstream_can_fill_the_placeholders_in(path: Path):
-    text = path.read_text(encoding="utf-8")
+    text = flattened(path)
     keys = set(re.findall(r"^(\w+):", text, flags=re.MULTILINE))
     assert keys >= LOADABLE
     open_keys = set(
@@ -103,7 +103,10 @@ def test_upstream_can_fill_the_placeholders_in(path: Path):
 
 @pytest.mark.parametrize("path", VARIANTS, ids=relative)
 def test_a_yaml_has_upstreams_header(path: Path):
-    box, *lines = path.read_text(encoding="utf-8").splitlines()
+    box, *lines = flattened(path).splitlines()
+    # What an overlay is comes before the header of what it lies over.
+    while box.startswith(("# Model: ", "#     ")):
+        box, *lines = lines
     assert re.fullmatch(r"# #{60,}", box)
     header = lines[: lines.index(box)]
     assert all(line.startswith("# ") for line in header)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import ruamel.yaml
-from repository import RECIPES, ROOT, VARIANTS, files, relative
+from repository import RECIPES, ROOT, VARIANTS, files, flattened, relative
 
 from speechbrain.utils.run_opts import RunOptions
 
@@ -108,7 +108,7 @@ def read_by_train() -> set[str]:
 
 @pytest.mark.parametrize("path", VARIANTS, ids=relative)
 def test_every_key_is_used(path: Path):
-    unused = unused_keys(path.read_text(encoding="utf-8"), read_by_train())
+    unused = unused_keys(flattened(path), read_by_train())
     assert not unused, (
         f"{relative(path)}: neither train.py nor the rest of the file uses "
         f"{', '.join(unused)}."
@@ -117,16 +117,14 @@ def test_every_key_is_used(path: Path):
 
 @pytest.mark.parametrize("path", VARIANTS, ids=relative)
 def test_every_key_that_train_reads_exists(path: Path):
-    missing = read_by_train() - set(top_level(path.read_text(encoding="utf-8")))
+    missing = read_by_train() - set(top_level(flattened(path)))
     assert not missing, f"{relative(path)} lacks {', '.join(sorted(missing))}."
 
 
 @pytest.mark.parametrize("corpus", CORPUS_FILES, ids=relative)
 def test_every_key_of_a_corpus_exists(corpus: Path):
     known = {
-        key
-        for variant in VARIANTS
-        for key in top_level(variant.read_text(encoding="utf-8"))
+        key for variant in VARIANTS for key in top_level(flattened(variant))
     }
     keys = top_level(corpus.read_text(encoding="utf-8"))
     unknown = [key for key in keys if key not in known]
@@ -158,8 +156,8 @@ OWN = {
 @pytest.mark.parametrize("path", VARIANTS, ids=relative)
 def test_variants_share_what_they_are_not_there_for(path: Path):
     reference = ROOT / "hparams" / "sparse_merit.yaml"
-    shared = top_level(reference.read_text(encoding="utf-8"))
-    for key, node in top_level(path.read_text(encoding="utf-8")).items():
+    shared = top_level(flattened(reference))
+    for key, node in top_level(flattened(path)).items():
         if key in shared and key not in OWN:
             assert plain(node) == plain(shared[key]), (
                 f"{relative(path)}: {key} is not as in {relative(reference)}."
@@ -168,7 +166,7 @@ def test_variants_share_what_they_are_not_there_for(path: Path):
 
 @pytest.mark.parametrize("path", VARIANTS, ids=relative)
 def test_seeding_comes_before_anything_is_built(path: Path):
-    values = top_level(path.read_text(encoding="utf-8"))
+    values = top_level(flattened(path))
     assert next(iter(values)) == "seed", f"{relative(path)}: seed comes first."
     built = [
         tag(node)

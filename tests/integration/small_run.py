@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from speechbrain_merit.config import compose
+
 ROOT = Path(__file__).parents[2]
 OVERRIDES = {
     "prepare_options": (
@@ -54,12 +56,10 @@ def command(
     list of str
         For subprocess.
     """
-    yaml = (ROOT / "hparams" / f"{variant}.yaml").read_text(encoding="utf-8")
+    keys = compose(ROOT / "hparams" / f"{variant}.yaml").tree
     options = {"device": "cpu", "output_folder": folder, "data_folder": data}
     # A variant without a mask estimator has no size for it.
-    options.update(
-        {key: OVERRIDES[key] for key in OVERRIDES if f"\n{key}:" in yaml}
-    )
+    options.update({key: OVERRIDES[key] for key in OVERRIDES if key in keys})
     options.update(overrides)
     arguments = [f"--{name}={value}" for name, value in options.items()]
     script = [*launcher, "train.py", f"hparams/{variant}.yaml"]

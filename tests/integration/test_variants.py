@@ -9,7 +9,7 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 from small_run import ROOT, run
 
-from speechbrain_merit.config.corpora import add_corpus
+from speechbrain_merit.config import compose
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 from speechbrain_merit.losses.task_losses import emotion_loss
 
@@ -80,13 +80,12 @@ def test_a_classifier_is_trained_on_enhanced_speech(trained):
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_variant_can_learn_one_batch(name):
     variant = ROOT / "hparams" / f"{name}.yaml"
-    known = load_keys(variant)
+    known = compose(variant).tree
     options = [
         line for line in OVERFIT.split("\n") if line.split(":")[0] in known
     ]
-    overrides = add_corpus(ROOT, variant, "\n".join(options))
-    with variant.open(encoding="utf-8") as file:
-        model = load_hyperpyyaml(file, overrides)["model"]
+    composed = compose(variant, "\n".join(options), ROOT)
+    model = load_hyperpyyaml(composed.text)["model"]
     torch.manual_seed(0)
     time = torch.arange(4800) / 16000
     pitches = torch.tensor([150.0, 220.0, 300.0, 420.0])
@@ -110,8 +109,3 @@ def test_a_variant_can_learn_one_batch(name):
     assert history[-1].get(EMOTION, 0.0) < 0.05
     if ENHANCE in model.tasks:
         assert history[-1][ENHANCE] < 0.5 * history[0][ENHANCE]
-
-
-def load_keys(variant: Path) -> set[str]:
-    lines = variant.read_text(encoding="utf-8").splitlines()
-    return {line.split(":")[0] for line in lines if line[:1].isalpha()}

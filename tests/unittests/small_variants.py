@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from hyperpyyaml import load_hyperpyyaml
 
-from speechbrain_merit.config.corpora import add_corpus
+from speechbrain_merit.config import compose
 from speechbrain_merit.pretrained import folder as pretrained_folder
 
 ROOT = Path(__file__).parents[2]
@@ -47,14 +47,14 @@ def make_variant(monkeypatch: Any, name: str, **options: Any) -> Any:
         lambda folder: make_variant(monkeypatch, "se_only"),
     )
     path = ROOT / "hparams" / f"{name}.yaml"
-    text = path.read_text(encoding="utf-8")
+    keys = compose(path).tree
     given = "\n".join(f"{key}: {value}" for key, value in options.items())
     known = [
         line
         for line in (_SMALL + given).splitlines()
-        if f"\n{line.split(':')[0]}:" in text
+        if line.split(":")[0] in keys
     ]
-    overrides = add_corpus(ROOT, path, "\n".join(known))
+    composed = compose(path, "\n".join(known), ROOT)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return load_hyperpyyaml(text, overrides)["model"].eval()
+        return load_hyperpyyaml(composed.text)["model"].eval()

@@ -5,7 +5,8 @@ import sys
 import pytest
 from hyperpyyaml import load_hyperpyyaml
 
-from speechbrain_merit.config.corpora import add_corpus, find_corpora
+from speechbrain_merit.config import compose
+from speechbrain_merit.config.corpora import find_corpora
 
 VARIANT = """
 corpus: none
@@ -38,7 +39,7 @@ def project(tmp_path, monkeypatch):
 
 def load(folder, overrides):
     variant = folder / "hparams" / "variant.yaml"
-    return load_hyperpyyaml(VARIANT, add_corpus(folder, variant, overrides))
+    return load_hyperpyyaml(compose(variant, overrides, folder).text)
 
 
 def test_mini_is_the_default(project):
@@ -75,7 +76,7 @@ def test_an_unknown_corpus_lists_the_known_ones(project):
 
 
 def test_a_key_that_the_variant_lacks_is_refused(project):
-    with pytest.raises(KeyError, match="sise"):
+    with pytest.raises(ValueError, match="sise is no key of variant.yaml"):
         load(project, "sise: 3")
 
 

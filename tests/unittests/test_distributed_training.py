@@ -11,7 +11,7 @@ from small_variants import VARIANTS, make_variant
 
 import speechbrain as sb
 from speechbrain.dataio.batch import PaddedBatch
-from speechbrain_merit.config.corpora import add_corpus
+from speechbrain_merit.config import compose
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 from speechbrain_merit.losses.task_losses import NO_LABEL
 from train import DualTaskBrain
@@ -105,9 +105,9 @@ def make_brain(kind, folder):
     if kind != "frozen":
         given["task_balancing_kind"] = kind
     lines = [f"{key}: {value}" for key, value in given.items()]
-    overrides = add_corpus(ROOT, path, OPTIONS + "\n".join(lines))
+    composed = compose(path, OPTIONS + "\n".join(lines), ROOT)
     with torch.random.fork_rng():
-        hparams = load_hyperpyyaml(path.read_text("utf-8"), overrides)
+        hparams = load_hyperpyyaml(composed.text)
     brain = Recorder(
         hparams["modules"],
         hparams["opt_class"],

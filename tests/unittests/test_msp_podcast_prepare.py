@@ -16,7 +16,7 @@ from made_corpora import (
     write_sound,
 )
 
-from speechbrain_merit.config.corpora import add_corpus
+from speechbrain_merit.config import compose
 
 FOUR = ["angry", "sad", "happy", "neutral"]
 EIGHT = [*FOUR, "surprised", "fearful", "disgusted", "contemptuous"]
@@ -103,8 +103,7 @@ def test_the_classes_of_the_command_line_reach_the_preparation(monkeypatch):
         "expert_hidden_size: 8, prepare_options: {noise: {kind: musan}}}"
     )
     variant = ROOT / "hparams" / "sparse_merit.yaml"
-    with variant.open(encoding="utf-8") as stream:
-        hparams = load_hyperpyyaml(stream, add_corpus(ROOT, variant, given))
+    hparams = load_hyperpyyaml(compose(variant, given, ROOT).text)
     assert hparams["prepare_options"]["emotions"] == ["sad", "fearful"]
     assert hparams["prepare_options"]["noise"]["kind"] == "musan"
     assert hparams["prepare_options"]["test_set"] == "Test1"

@@ -13,7 +13,7 @@ from typing import Any
 
 import ruamel.yaml
 
-from speechbrain_merit.config.yaml_files import read_yaml
+from speechbrain_merit.config import compose, read_yaml
 
 # A variant with this key classifies what a trained model of that one enhances.
 ENHANCER_KEY = "enhancer_folder"
@@ -306,7 +306,5 @@ def _needs_enhancer(
     """Whether a variant wants an enhancer and nobody has named one."""
     if f"--{ENHANCER_KEY}" in _by_key([*options, *system.options]):
         return False
-    # Composed only: nothing that the YAML names is built.
-    file = variant_folder / f"{system.variant}.yaml"
-    root = read_yaml(file, ruamel.yaml.YAML(typ="safe", pure=True).compose)
-    return any(key.value == ENHANCER_KEY for key, _ in root.value)
+    composed = compose(variant_folder / f"{system.variant}.yaml")
+    return ENHANCER_KEY in composed.tree

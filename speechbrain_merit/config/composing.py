@@ -1,0 +1,303 @@
+"""A variant, its bases, a corpus and a command line as one HyperPyYAML.
+
+`hparams/sparse_merit.yaml` is complete. Any other variant is an overlay: what
+differs from its `base`, which may be an overlay too, and in `drop` the keys of
+the base that it does without. A corpus comes over the variant, the command line
+over both. In each of them a mapping without a tag is merged key by key, and
+anything else takes the place of what was there.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import dataclasses
+import functools
+import io
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import ruamel.yaml
+from hyperpyyaml import resolve_references
+from ruamel.yaml.comments import CommentedMap
+
+from speechbrain_merit.data.atomic_write import atomic_write
+
+from .corpora import CORPUS_FILE, choose_corpus
+from .hyperparameters import KNOWN
+from .names import refusal, suggestion
+from .reading import read_mapping, read_overrides, tag_of
+
+COMMAND_LINE = "on the command line"
+
+
+@dataclasses.dataclass
+class Composition:
+    """All hyperparameters of a run; nothing of them is built.
+
+    Arguments
+    ---------
+    files : list of Path
+        The variant's file, that of its base and so on.
+    tree : CommentedMap
+        Value by key, with tags and comments.
+    origins : dict
+        Where a key is set, such as `in hparams/sparse_merit.yaml`. Keys in
+        mappings have dots; of those that are missing, the mapping's counts.
+    """
+
+    files: list[Path]
+    tree: CommentedMap
+    origins: dict[str, str]
+
+    @property
+    def path(self) -> Path:
+        """The variant's file."""
+        return self.files[0]
+
+    @functools.cached_property
+    def other_keys(self) -> set[str]:
+        """Keys of its bases and of all other variants in the same folders."""
+        files = {
+            other
+            for file in self.files
+            for other in file.parent.glob("*.yaml")
+            if other.resolve() != self.path.resolve()
+        }
+        return {k for f in files for k in read_mapping(f)} - {"base", "drop"}
+
+    @property
+    def text(self) -> str:
+        """HyperPyYAML that stands alone."""
+        stream = io.StringIO()
+        yaml = ruamel.yaml.YAML()
+        yaml.indent(mapping=4, sequence=6, offset=4)
+        yaml.dump(self.tree, stream)
+        return stream.getvalue()
+
+    def resolve(self) -> str:
+        """Puts what references refer to in their place.
+
+        Returns
+        -------
+        str
+            HyperPyYAML that stands alone.
+        """
+        return resolve_references(self.text).getvalue()
+
+    def write(self, path: str | Path) -> None:
+        """Writes what has been resolved, and what it was composed of.
+
+        Arguments
+        ---------
+        path : str or Path
+            A file of HyperPyYAML.
+        """
+        places = dict.fromkeys(self.origins.values())
+        sources = "".join(f"# {place}\n" for place in places)
+        with atomic_write(path) as partial:
+            partial.write_text(
+                f"# Generated {date.today()} of what is set\n{sources}"
+                f"# yamllint disable\n{self.resolve()}",
+                encoding="utf-8",
+            )
+
+    def origin(self, key: str) -> str:
+        """Tells where a key is set.
+
+        Arguments
+        ---------
+        key : str
+            With dots where it lies in mappings.
+
+        Returns
+        -------
+        str
+            Such as `in hparams/sparse_merit.yaml`.
+        """
+        while key not in self.origins and "." in key:
+            key = key.rpartition(".")[0]
+        return self.origins[key]
+
+    def override(self, settings: CommentedMap, where: str) -> None:
+        """Puts settings over those that there are.
+
+        Arguments
+        ---------
+        settings : CommentedMap
+            With tags and comments.
+        where : str
+            They are set, such as `on the command line`.
+
+        Raises
+        ------
+        ValueError
+            If there is a mapping for what is none.
+        """
+        self._override(self.tree, settings, where, "")
+
+    def _override(
+        self, below: CommentedMap, above: CommentedMap, where: str, inside: str
+    ) -> None:
+        # From the last key on: a new one stands before the next known one.
+        place = len(below)
+        for key, value in reversed(list(above.items())):
+            name = f"{inside}{key}"
+            merged = isinstance(value, Mapping) and not tag_of(value)
+            if merged and isinstance(below.get(key), Mapping):
+                self._override(below[key], value, where, f"{name}.")
+            elif merged and key in below:
+                text = (
+                    f"{name} is {dict(value)!r} {where}: it takes no mapping."
+                )
+                raise refusal(self.path, [text])
+            else:
+                if key in below:
+                    below[key] = value
+                else:
+                    below.insert(place, key, value)
+                _take_comment(below, above, key)
+                for old in [
+                    o for o in self.origins if o.startswith(f"{name}.")
+                ]:
+                    del self.origins[old]
+                self.origins[name] = where
+            place = list(below).index(key)
+
+
+def compose(
+    hparams_file: str | Path,
+    overrides: str = "",
+    script_folder: str | Path | None = None,
+) -> Composition:
+    """Composes all hyperparameters of a run.
+
+    The corpus is the override `corpus`; without it, the only one there is, or
+    else the embedded `mini`. Its folder goes on Python's path, so that the
+    YAML can name its preparation function. What it sets for other variants,
+    such as the size of experts where there are none, is left out.
+
+    Arguments
+    ---------
+    hparams_file : str or Path
+        The variant.
+    overrides : str
+        In YAML, as `speechbrain.parse_arguments` returns them.
+    script_folder : str or Path, optional
+        Folder of train.py, where the corpora are; by default the variant is
+        taken without any.
+
+    Returns
+    -------
+    Composition
+        Nothing of it is built.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file, or not its base.
+    ValueError
+        If a file is no YAML, or something is dropped or overridden that there
+        is not; the message names the file.
+
+    Example
+    -------
+    >>> folder = Path(getfixture("tmpdir"))
+    >>> _ = (folder / "complete.yaml").write_text(
+    ...     "a: 1\\nb: 2\\nc: !ref <b>\\n"
+    ... )
+    >>> variant = folder / "variant.yaml"
+    >>> _ = variant.write_text("base: complete.yaml\\ndrop: [a]\\nb: 3\\n")
+    >>> print(compose(variant, "b: 4").text)
+    b: 4
+    c: !ref <b>
+    <BLANKLINE>
+    """
+    path = Path(hparams_file)
+    composed = _compose_files(path)
+    given = read_overrides(overrides)
+    if script_folder is not None:
+        folder = choose_corpus(script_folder, given.get("corpus"))
+        given["corpus"] = folder.parent.name
+        file = folder / CORPUS_FILE
+        settings = read_mapping(file)
+        for key in set(settings) - set(composed.tree):
+            if key not in composed.other_keys:
+                hint = suggestion(key, {*composed.tree, *composed.other_keys})
+                raise ValueError(
+                    f"{file} sets {key}, which no variant in {path.parent} "
+                    f"has.{hint}"
+                )
+            del settings[key]
+        composed.override(settings, f"in {file}")
+    known = KNOWN | composed.other_keys
+    problems = []
+    for key in [key for key in given if key not in composed.tree]:
+        if key in known:
+            text = f"is a key of other variants: {path.name} has none."
+        else:
+            hint = suggestion(str(key), {*composed.tree, *known})
+            text = f"is no key of {path.name}.{hint}"
+        problems.append(f"{key} {text}")
+    if problems:
+        raise refusal(path, problems)
+    composed.override(given, COMMAND_LINE)
+    return composed
+
+
+def _compose_files(path: Path, above: tuple[Path, ...] = ()) -> Composition:
+    """Composes a variant with its bases; those above it may not be such."""
+    settings = read_mapping(path)
+    base, dropped = settings.pop("base", None), settings.pop("drop", [])
+    if not isinstance(dropped, list) or (dropped and base is None):
+        raise ValueError(
+            f"{path}: drop is {dropped!r}; it must be a list of keys of a base."
+        )
+    if base is None:
+        return Composition(
+            [path], settings, dict.fromkeys(settings, f"in {path}")
+        )
+    file, above = path.parent / str(base), (*above, path.resolve())
+    if not file.is_file():
+        raise FileNotFoundError(f"{path}: the base {base} does not exist.")
+    if file.resolve() in above:
+        raise ValueError(
+            f"{path}: the base {base} has this file as base itself."
+        )
+    composed = _compose_files(file, above)
+    for name in dropped:
+        _drop(composed.tree, str(name), path)
+    composed.files.insert(0, path)
+    composed.override(settings, f"in {path}")
+    # What is said at the top is about the variant itself.
+    headers = [t.ca.comment for t in (settings, composed.tree) if t.ca.comment]
+    if headers:
+        composed.tree.ca.comment = [None, [x for h in headers for x in h[1]]]
+    return composed
+
+
+def _drop(tree: CommentedMap, name: str, file: Path) -> None:
+    """Removes a key; with dots where it lies in mappings."""
+    *outer, key = name.split(".")
+    node = tree
+    for part in outer:
+        node = node.get(part) if isinstance(node, CommentedMap) else None
+    if not isinstance(node, CommentedMap) or key not in node:
+        hint = suggestion(name, tree)
+        raise ValueError(
+            f"{file} drops {name}, which its base does not have.{hint}"
+        )
+    del node[key]
+
+
+def _take_comment(below: CommentedMap, above: CommentedMap, key: str) -> None:
+    """Puts the comment beside a new value in the place of the old one's."""
+    # ruamel.yaml keeps what stands after a value, up to the next key.
+    new = above.ca.items.get(key)
+    if new is None or new[2] is None or not new[2].value.startswith("#"):
+        return
+    old = below.ca.items.setdefault(key, [None, None, None, None])
+    beside = new[2].value.partition("\n")[0]
+    after = old[2].value.partition("\n")[2] if old[2] is not None else ""
+    new[2].value = f"{beside}\n{after}"
+    old[2] = new[2]
