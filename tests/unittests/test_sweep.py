@@ -90,7 +90,7 @@ def plan(script, variants, folds=(0,), options=(), seeds=(7,)):
 
 def sweep(script, runs, slots=(None,), progress=None):
     """Runs a plan, and gives what became of each run."""
-    progress = progress or Progress(len(runs))
+    progress = Progress(len(runs)) if progress is None else progress
     scheduler = Scheduler(script, slots, progress, poll_s=0.02)
     return {outcome.run.name: outcome for outcome in scheduler.run(runs)}
 

@@ -6,7 +6,7 @@ Authors
 
 from collections.abc import Sequence
 
-from .runs import Run
+from .runs import Run, by_system
 
 # Of what differs, so many examples are named.
 NUM_EXAMPLES = 3
@@ -77,10 +77,8 @@ def common_folds(runs: Sequence[Run]) -> list[Run]:
 
 
 def _folds_by_system(runs: Sequence[Run]) -> dict[str, set[str]]:
-    folds: dict[str, set[str]] = {}
-    for run in runs:
-        folds.setdefault(run.system, set()).add(run.fold)
-    return folds
+    found = by_system(runs).items()
+    return {system: {run.fold for run in own} for system, own in found}
 
 
 def _check_equal(runs: Sequence[Run], name: str) -> None:
@@ -98,21 +96,19 @@ def _check_equal(runs: Sequence[Run], name: str) -> None:
 def _check_same_mixtures(first: Run, other: Run) -> None:
     found = []
     for one, two in ((first, other), (other, first)):
-        alone = sorted(set(one.mixtures) - set(two.mixtures))
+        alone = sorted(one.mixtures.keys() - two.mixtures.keys())
         if alone:
-            names = ["_".join(key) for key in alone[:NUM_EXAMPLES]]
+            names = ", ".join(map("_".join, alone[:NUM_EXAMPLES]))
             found.append(
                 f"{len(alone)} mixtures are in {one.folder} alone, such as "
-                f"{', '.join(names)}"
+                f"{names}"
             )
     differing = [
-        key
-        for key in sorted(set(first.mixtures) & set(other.mixtures))
-        if _differences(first.mixtures[key], other.mixtures[key])
+        f"{'_'.join(key)} differs in {', '.join(pairs)}"
+        for key in sorted(first.mixtures.keys() & other.mixtures.keys())
+        if (pairs := _differences(first.mixtures[key], other.mixtures[key]))
     ]
-    for key in differing[:NUM_EXAMPLES]:
-        pairs = _differences(first.mixtures[key], other.mixtures[key])
-        found.append(f"{'_'.join(key)} differs in {', '.join(pairs)}")
+    found += differing[:NUM_EXAMPLES]
     if len(differing) > NUM_EXAMPLES:
         found.append(f"{len(differing)} mixtures differ in all")
     if found:

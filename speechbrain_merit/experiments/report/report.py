@@ -13,7 +13,7 @@ from speechbrain_merit.data.atomic_write import atomic_write
 from .comparable import check_comparable
 from .figures import plot_against_snr, plot_confusions, plot_emotion_by_noise
 from .markup import render
-from .runs import Run
+from .runs import Run, by_system
 from .scores import Scores, score_systems
 from .significance import Comparison, compare
 from .tables import (
@@ -136,16 +136,13 @@ def _draw_against_snr(scores: Scores, folder: Path) -> dict[Path, str]:
 
 
 def _draw_emotions(runs: Sequence[Run], folder: Path) -> dict[Path, str]:
-    by_system: dict[str, list[Run]] = {}
-    for run in runs:
-        if run.emotions:
-            by_system.setdefault(run.system, []).append(run)
-    if not by_system:
+    recognisers = by_system(run for run in runs if run.emotions)
+    if not recognisers:
         return {}
     place = folder / "emotion_by_noise.png"
     caption = "Recognised share of each emotion in each kind of noise"
-    figures = {plot_emotion_by_noise(by_system, place): caption}
-    for system, own in by_system.items():
+    figures = {plot_emotion_by_noise(recognisers, place): caption}
+    for system, own in recognisers.items():
         # A name may hold what a name of a file may not.
         place = folder / f"confusion_{quote(system, safe='')}.png"
         caption = f"Confusions of {system}: shares of each true emotion"

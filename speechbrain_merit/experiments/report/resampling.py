@@ -51,7 +51,7 @@ def resampled_sums(
     Arguments
     ---------
     values : numpy.ndarray
-        What to sum up, `[utterance, column]`.
+        What to sum up, `[utterance, ...]`.
     speakers : sequence of str
         Who said every utterance.
     num_resamples : int
@@ -62,7 +62,7 @@ def resampled_sums(
     Returns
     -------
     numpy.ndarray
-        `[resample, column]`.
+        `[resample, ...]`.
 
     Example
     -------
@@ -72,7 +72,7 @@ def resampled_sums(
     (True, (4, 2))
     """
     names = np.asarray(speakers)
-    sums = np.zeros((num_resamples, values.shape[1]))
+    sums = np.zeros((num_resamples, *values.shape[1:]))
     # Speaker by speaker, so that memory does not grow with the test set.
     for speaker in np.unique(names):
         said = values[names == speaker]
@@ -81,7 +81,7 @@ def resampled_sums(
         counts = generator.multinomial(len(said), shares, num_resamples)
         # An infinite score, as the SI-SDR of clean speech, times no count.
         with np.errstate(invalid="ignore"):
-            sums += counts @ said
+            sums += np.tensordot(counts, said, 1)
     return sums
 
 

@@ -135,6 +135,30 @@ def find_runs(places: Iterable[str | Path]) -> list[Run]:
     return list(found.values())
 
 
+def by_system(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Sorts runs by their system.
+
+    Arguments
+    ---------
+    runs : iterable of Run
+        Of any systems.
+
+    Returns
+    -------
+    dict
+        Runs by system, in the order of the first of each.
+
+    Example
+    -------
+    >>> by_system([])
+    {}
+    """
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.system, []).append(run)
+    return found
+
+
 def _share_mixtures(run: Run, others: Iterable[Run]) -> Run:
     """Keeps the same mixtures once, as they are most of what a run holds."""
     for other in others:

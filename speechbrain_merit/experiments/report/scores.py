@@ -18,7 +18,7 @@ from .resampling import (
     random_generator,
     resampled_sums,
 )
-from .runs import Run
+from .runs import Run, by_system
 
 # The noisy speech, which the enhanced is compared with, as a system.
 UNPROCESSED = "unprocessed"
@@ -235,9 +235,6 @@ def score_systems(runs: Sequence[Run], num_resamples: int, seed: int) -> Scores:
     >>> score_systems([], 100, 0).values
     {}
     """
-    by_system: dict[str, list[Run]] = {}
-    for run in [*runs, *unprocessed(runs)]:
-        by_system.setdefault(run.system, []).append(run)
     rows = table_rows(runs[0].conditions if runs else ())
     values = {
         system: {
@@ -246,7 +243,7 @@ def score_systems(runs: Sequence[Run], num_resamples: int, seed: int) -> Scores:
             )
             for metric, found in _scores(own, num_resamples, seed).items()
         }
-        for system, own in by_system.items()
+        for system, own in by_system([*runs, *unprocessed(runs)]).items()
     }
     return Scores(rows, values)
 
@@ -276,11 +273,7 @@ def unprocessed(runs: Sequence[Run]) -> list[Run]:
             first.setdefault(run.fold, run)
     return [
         dataclasses.replace(
-            run,
-            scores=run.noisy,
-            system=UNPROCESSED,
-            emotions=(),
-            calibration=None,
+            run, scores=run.noisy, system=UNPROCESSED, emotions=()
         )
         for run in first.values()
     ]
@@ -334,50 +327,39 @@ def _scores(
 def _seed_scores(
     run: Run, num_resamples: int, seed: int
 ) -> dict[str, np.ndarray]:
-    columns = _columns(run)
-    purpose = (seed, run.corpus, run.fold)
-    drawn = resampled_sums(columns, run.speakers, num_resamples, *purpose)
-    return _statistics(run, np.insert(drawn, 0, columns.sum(axis=0), axis=0))
+    """Scores a run by metric, `[1 + resample, condition]`."""
+
+    def sums(values: np.ndarray) -> np.ndarray:
+        purpose = (seed, run.corpus, run.fold)
+        drawn = resampled_sums(values, run.speakers, num_resamples, *purpose)
+        return np.insert(drawn, 0, values.sum(axis=0), axis=0)
+
+    found: dict[str, np.ndarray] = {}
+    # Nothing over nothing, where nothing was scored.
+    with np.errstate(invalid="ignore"):
+        if run.emotions:
+            confusions = sums(_confusions(run))
+            hits = np.trace(confusions, axis1=-2, axis2=-1)
+            found["f1_macro"] = f1_macro(confusions)
+            found["uar"] = average_recall(confusions)
+            found["accuracy"] = hits / confusions.sum(axis=(-2, -1))
+        for metric, scores in run.scores.items():
+            scored = ~np.isnan(scores)
+            both = np.stack([np.where(scored, scores, 0.0), scored])
+            total, count = sums(both.swapaxes(0, 1)).swapaxes(0, 1)
+            found[metric] = total / count
+    return found
+
+
+def _confusions(run: Run) -> np.ndarray:
+    """One where it was judged so, `[utterance, condition, class, class]`."""
+    classes = np.arange(len(run.emotions))
+    judged = (
+        run.true[..., None] == classes,
+        run.predicted[..., None] == classes,
+    )
+    return judged[0][..., :, None] & judged[1][..., None, :]
 
 
 def _shared(scores: Sequence[dict[str, np.ndarray]]) -> list[str]:
     return [m for m in scores[0] if all(m in found for found in scores)]
-
-
-def _columns(run: Run) -> np.ndarray:
-    """What is summed over utterances, `[utterance, column]`.
-
-    First the confusions of all conditions, then for every metric the scores
-    and whether there is one.
-    """
-    num_classes = len(run.emotions)
-    judged = (run.true >= 0) & (run.predicted >= 0)
-    cells = np.where(judged, run.true * num_classes + run.predicted, -1)
-    confusions = cells[..., None] == np.arange(num_classes**2)
-    parts = [confusions.reshape(len(run.utterances), -1)]
-    for scores in run.scores.values():
-        scored = ~np.isnan(scores)
-        parts += [np.where(scored, scores, 0.0), scored]
-    return np.concatenate(parts, axis=1, dtype=float)
-
-
-def _statistics(run: Run, sums: np.ndarray) -> dict[str, np.ndarray]:
-    """Turns sums of `_columns`, `[..., column]`, into scores by metric."""
-    found: dict[str, np.ndarray] = {}
-    num_classes, num_conditions = len(run.emotions), len(run.conditions)
-    size = num_conditions * num_classes**2
-    if num_classes:
-        shape = (num_conditions, num_classes, num_classes)
-        confusions = sums[..., :size].reshape(*sums.shape[:-1], *shape)
-        hits = np.trace(confusions, axis1=-2, axis2=-1)
-        with np.errstate(invalid="ignore"):
-            accuracy = hits / confusions.sum(axis=(-2, -1))
-        scores = (f1_macro(confusions), average_recall(confusions), accuracy)
-        found.update(zip(EMOTION_METRICS, scores, strict=True))
-    for number, metric in enumerate(run.scores):
-        start = size + 2 * number * num_conditions
-        middle = start + num_conditions
-        counts = sums[..., middle : middle + num_conditions]
-        with np.errstate(invalid="ignore"):
-            found[metric] = sums[..., start:middle] / counts
-    return found

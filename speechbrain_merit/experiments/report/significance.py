@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import wilcoxon
 
-from .runs import Run
+from .runs import Run, by_system
 from .scores import (
     EMOTION_METRICS,
     UNPROCESSED,
@@ -181,7 +181,7 @@ def compare(
         raise ValueError(
             f"The baseline {baseline!r} is not among the systems {systems}."
         )
-    own = {name: [r for r in runs if r.system == name] for name in systems}
+    own = by_system(runs)
     found = []
     for metric in scores.values[baseline]:
         if metric in EMOTION_METRICS and metric != "f1_macro":

@@ -17,7 +17,7 @@ from speechbrain_merit.metrics.results_table import (
     ENHANCEMENT_HEADINGS,
 )
 
-from .runs import Run
+from .runs import Run, by_system
 from .scores import UNPROCESSED, Estimate, Row, Scores, group_by_fold
 from .significance import Comparison
 
@@ -54,11 +54,8 @@ class Cell(NamedTuple):
     @property
     def interval(self) -> str:
         """The interval, rounded, such as `[0.61, 0.68]`."""
-        low, high = (
-            _rounded(end, self.decimals)
-            for end in (self.estimate.low, self.estimate.high)
-        )
-        return f"[{low}, {high}]"
+        ends = (_rounded(end, self.decimals) for end in self.estimate[1:])
+        return f"[{', '.join(ends)}]"
 
 
 def _rounded(value: float, decimals: int) -> str:
@@ -327,8 +324,7 @@ def calibration_table(runs: Sequence[Run]) -> Table:
         n for n in NOISES if n in {c.noise for r in runs for c in r.conditions}
     ]
     rows = []
-    for system in dict.fromkeys(run.system for run in runs):
-        own = [run for run in runs if run.system == system]
+    for system, own in by_system(runs).items():
         if not all(run.calibration for run in own):
             continue
         cells = [_mean_text(own, 2, "temperature")]

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 from tqdm import tqdm
 
@@ -20,7 +19,7 @@ from .plan import PlannedRun
 TRAIN_LOG = "train_log.txt"
 
 
-class Progress:
+class Progress(tqdm):
     """A bar over all runs, with a line for whatever happens.
 
     Arguments
@@ -36,21 +35,10 @@ class Progress:
     """
 
     def __init__(self, num_runs: int) -> None:
-        self.num_runs, self.num_ended = num_runs, 0
         # Where there is no terminal, the lines count.
-        self.bar = tqdm(total=num_runs, unit="run", disable=None)
+        super().__init__(total=num_runs, unit="run", disable=None)
+        self.num_ended = 0
         self._busy: set[str] = set()
-
-    def __enter__(self) -> "Progress":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.bar.close()
 
     def started(self, name: str, device: str | None) -> None:
         """Says that a run has begun.
@@ -63,7 +51,7 @@ class Progress:
             Where.
         """
         where = "" if device is None else f" on {device}"
-        tqdm.write(f"{name}: started{where}")
+        self.write(f"{name}: started{where}")
 
     def busy(self, name: str) -> None:
         """Says once that a run is under way elsewhere.
@@ -75,7 +63,7 @@ class Progress:
         """
         if name not in self._busy:
             self._busy.add(name)
-            tqdm.write(f"{name}: waiting for a process that is at it already")
+            self.write(f"{name}: waiting for a process that is at it already")
 
     def ended(
         self, name: str, status: str, duration_s: float, reason: str
@@ -96,11 +84,11 @@ class Progress:
         duration = f" after {_time(duration_s)}" if duration_s else ""
         because = f" ({reason})" if reason else ""
         self.num_ended += 1
-        tqdm.write(
-            f"[{self.num_ended}/{self.num_runs}] {name}: "
+        self.write(
+            f"[{self.num_ended}/{self.total}] {name}: "
             f"{status}{duration}{because}"
         )
-        self.bar.update()
+        self.update()
 
     def show(self, running: Sequence[PlannedRun]) -> None:
         """Shows how far the runs are.
@@ -110,7 +98,7 @@ class Progress:
         running : sequence of PlannedRun
             Those that are running.
         """
-        self.bar.set_postfix_str(
+        self.set_postfix_str(
             ", ".join(f"{run.name} {epoch_of(run.folder)}" for run in running)
         )
 

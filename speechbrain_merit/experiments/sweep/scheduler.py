@@ -109,7 +109,7 @@ class Scheduler:
         list of Outcome
             In the order of the runs.
         """
-        self.outcomes: dict[Path, Outcome] = {}
+        self.outcomes: dict[Path | None, Outcome] = {}
         self.waiting = list(runs)
         self.active: list[_Active] = []
         needed = {run.needs for run in runs}
@@ -139,20 +139,19 @@ class Scheduler:
             if status is None:
                 continue
             self.active.remove(active)
-            duration_s = time.monotonic() - active.started_s
-            if status == 0 and active.run.is_finished:
-                outcome = Outcome(active.run, FINISHED, duration_s)
-            else:
+            outcome, reason = FINISHED, ""
+            if status != 0 or not active.run.is_finished:
+                outcome = FAILED
                 reason = f"exit status {status}, {_tail(active.run.folder)}"
-                outcome = Outcome(active.run, FAILED, duration_s, reason)
-            self._end(outcome)
+            duration_s = time.monotonic() - active.started_s
+            self._end(Outcome(active.run, outcome, duration_s, reason))
 
     def _start_what_can(self) -> None:
         for run in list(self.waiting):
             free = set(range(len(self.slots))) - {a.slot for a in self.active}
             if not free or self._is_preparing():
                 return
-            before = self._outcome_before(run)
+            before = self.outcomes.get(run.needs)
             if before is not None and not before.is_good:
                 reason = f"{before.run.name}, which it needs, is not there"
                 self._end(Outcome(run, LEFT_OUT, reason=reason))
@@ -161,15 +160,10 @@ class Scheduler:
 
     def _is_preparing(self) -> bool:
         """Whether the first run still makes data that all runs share."""
-        known = [*(a.run for a in self.active), *self._finished_runs()]
-        prepared = any((run.folder / PREPARED).exists() for run in known)
+        begun = [active.run for active in self.active]
+        begun += [o.run for o in self.outcomes.values() if o.is_good]
+        prepared = any((run.folder / PREPARED).exists() for run in begun)
         return bool(self.active) and not prepared
-
-    def _finished_runs(self) -> list[PlannedRun]:
-        return [o.run for o in self.outcomes.values() if o.is_good]
-
-    def _outcome_before(self, run: PlannedRun) -> Outcome | None:
-        return None if run.needs is None else self.outcomes.get(run.needs)
 
     def _start(self, run: PlannedRun, slot: int) -> None:
         lock = lock_folder(run.folder)
