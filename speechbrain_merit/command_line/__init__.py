@@ -57,16 +57,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         report,
         sweep,
     ):
-        if hasattr(command, "add_parser"):
-            # Until the last of these is a function.
-            command.add_parser(commands)
-            continue
         name = command.__name__.rpartition(".")[2].replace("_", "-")
         add_subcommand(commands, name, command.run)
     arguments = vars(parser.parse_args(argv))
     try:
-        if "run" in arguments:
-            return arguments["run"](argparse.Namespace(**arguments))
         return arguments.pop("function")(**arguments)
     except (ImportError, OSError, ValueError) as error:
         logger.error("%s", error)

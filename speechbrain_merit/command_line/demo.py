@@ -4,61 +4,39 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import argparse
-from typing import Any
-
 from speechbrain_merit.inference.demo import make_demo, serve
 
-from .loading import add_model_options, load
+from .loading import load
 
 
-def add_parser(commands: Any) -> None:
-    """Adds the subcommand.
+def run(
+    *,
+    model: str = "merit-mini",
+    safe: bool = False,
+    device: str | None = None,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+) -> int:
+    """Lets a model be tried in the browser.
 
-    Arguments
-    ---------
-    commands : Any
-        What `ArgumentParser.add_subparsers` gave.
-
-    Example
-    -------
-    >>> parser = argparse.ArgumentParser()
-    >>> add_parser(parser.add_subparsers())
-    >>> parser.parse_args(["demo", "--model", "folder"]).port
-    7860
-    """
-    parser = commands.add_parser(
-        "demo",
-        help="try a model in the browser",
-        description="Starts a page, on this machine alone, to drop or record "
-        "speech and hear it enhanced. Needs pip install "
-        "'speechbrain-merit[demo]'.",
-    )
-    parser.set_defaults(run=run)
-    add = parser.add_argument
-    add_model_options(parser)
-    add("--device", help="e.g. cpu or cuda:0; the best there is by default")
-    add(
-        "--host",
-        default="127.0.0.1",
-        help="address to listen at; 0.0.0.0 lets other machines in "
-        "(default: %(default)s)",
-    )
-    add(
-        "--port",
-        type=int,
-        default=7860,
-        help="port to listen at (default: %(default)s)",
-    )
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Serves the page until it is interrupted.
+    Starts a page, on this machine alone, to drop or record speech and hear it
+    enhanced, until it is interrupted. Needs pip install
+    'speechbrain-merit[demo]'.
 
     Arguments
     ---------
-    arguments : argparse.Namespace
-        Of this subcommand.
+    model : str
+        Folder of a trained model or experiment, or a name on the hub; without
+        --safe it runs code, so it must be trusted; merit-mini is the small
+        model that comes with this package.
+    safe : bool
+        Run nothing of the model's folder: build only parts of this package.
+    device : str, optional
+        Such as cpu or cuda:0; the best there is by default.
+    host : str
+        Address to listen at; 0.0.0.0 lets other machines in.
+    port : int
+        Port to listen at.
 
     Returns
     -------
@@ -74,22 +52,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     Example
     -------
-    >>> run(
-    ...     argparse.Namespace(
-    ...         model=str(getfixture("tmpdir")), safe=True, device="cpu"
-    ...     )
-    ... )
+    >>> run(model=str(getfixture("tmpdir")), safe=True, device="cpu")
     Traceback (most recent call last):
     ...
-    FileNotFoundError: ...lacks model.json: ...
+    FileNotFoundError: ...lacks hyperparams.yaml: ...
     """
-    model = load(arguments.model, arguments.safe, arguments.device)
-    page = make_demo(model)
+    page = make_demo(load(model, safe, device))
     try:
-        serve(page, arguments.host, arguments.port)
+        serve(page, host, port)
     except OSError as error:
         raise ValueError(
-            f"The page cannot be served at {arguments.host}, port "
-            f"{arguments.port}: {error}"
+            f"The page cannot be served at {host}, port {port}: {error}"
         ) from error
     return 0

@@ -4,60 +4,35 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import argparse
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from speechbrain_merit.export.onnx import export_onnx, quantize_weights
 from speechbrain_merit.export.onnx.exporting import largest_differences
 
-from .loading import add_safe_option, load
+from .loading import load
 
 
-def add_parser(commands: Any) -> None:
-    """Adds the subcommand.
+def run(
+    model: str, destination: Path, *, int8: bool = False, safe: bool = False
+) -> int:
+    """Writes a model as ONNX, for use without PyTorch.
 
-    Arguments
-    ---------
-    commands : Any
-        What `ArgumentParser.add_subparsers` gave.
-
-    Example
-    -------
-    >>> parser = argparse.ArgumentParser()
-    >>> add_parser(parser.add_subparsers())
-    >>> parser.parse_args(["export-onnx", "folder", "model.onnx"]).destination
-    PosixPath('model.onnx')
-    """
-    parser = commands.add_parser(
-        "export-onnx",
-        help="write a model as ONNX, for use without PyTorch",
-        description="Writes a trained model as ONNX, for one utterance of any "
-        "length at a time, and compares it with PyTorch. Needs pip install "
-        "'speechbrain-merit[onnx]'.",
-    )
-    parser.set_defaults(run=run)
-    add = parser.add_argument
-    add("model", help="folder of a trained model, or its name on the hub")
-    add("destination", type=Path, help="file to write, such as model.onnx")
-    add(
-        "--int8",
-        action="store_true",
-        help="write a second file, beside the first, with the weights rounded "
-        "to 8 bits: about a third of the size, and a little worse",
-    )
-    add_safe_option(parser)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Exports the model.
+    It takes one utterance of any length at a time, and is compared with
+    PyTorch. Needs pip install 'speechbrain-merit[onnx]'.
 
     Arguments
     ---------
-    arguments : argparse.Namespace
-        Of this subcommand.
+    model : str
+        Folder of a trained model, or its name on the hub.
+    destination : Path
+        File to write, such as model.onnx.
+    int8 : bool
+        Write a second file, beside the first, with the weights rounded to 8
+        bits: about a third of the size, and a little worse.
+    safe : bool
+        Run nothing of the model's folder: build only parts of this package.
 
     Returns
     -------
@@ -73,24 +48,17 @@ def run(arguments: argparse.Namespace) -> int:
 
     Example
     -------
-    >>> run(
-    ...     argparse.Namespace(
-    ...         model=str(getfixture("tmpdir")),
-    ...         safe=True,
-    ...         destination=Path("model.onnx"),
-    ...     )
-    ... )
+    >>> run(str(getfixture("tmpdir")), Path("model.onnx"), safe=True)
     Traceback (most recent call last):
     ...
-    FileNotFoundError: ...lacks model.json: ...
+    FileNotFoundError: ...lacks hyperparams.yaml: ...
     """
-    model = load(arguments.model, arguments.safe, "cpu")
-    path = arguments.destination
-    _report(path, export_onnx(model, path))
-    if arguments.int8:
-        smaller = path.with_name(f"{path.stem}_int8{path.suffix}")
-        quantize_weights(path, smaller)
-        _report(smaller, largest_differences(model, smaller))
+    loaded = load(model, safe, "cpu")
+    _report(destination, export_onnx(loaded, destination))
+    if int8:
+        smaller = destination.with_stem(f"{destination.stem}_int8")
+        quantize_weights(destination, smaller)
+        _report(smaller, largest_differences(loaded, smaller))
     return 0
 
 

@@ -4,8 +4,8 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import argparse
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,8 @@ from speechbrain_merit.inference.chunking import CHUNK_S, OVERLAP_S
 from speechbrain_merit.inference.plots import plot_files
 from speechbrain_merit.lobes.joint_model import ENHANCE
 
-from .batches import make_batches
-from .input_files import Job, find_jobs
-from .loading import add_model_options, load
+from .jobs import Job, find_jobs, make_batches
+from .loading import load
 from .result_lines import ResultLines
 
 logger = get_logger(__name__)
@@ -33,95 +32,61 @@ logger = get_logger(__name__)
 FAILURES = (OSError, RuntimeError, ValueError)
 
 
-def add_parser(commands: Any) -> None:
-    """Adds the subcommand.
+def run(
+    inputs: Sequence[str],
+    *,
+    model: str = "merit-mini",
+    safe: bool = False,
+    out: Path | None = None,
+    json: Path | None = None,
+    timeline: bool = False,
+    device: str | None = None,
+    keep_sample_rate: bool = False,
+    chunk_s: float = CHUNK_S,
+    overlap_s: float = OVERLAP_S,
+    batch_size: int = 1,
+    plot: bool = False,
+    overwrite: bool = False,
+) -> int:
+    """Enhances recordings and names the speaker's emotion.
+
+    A run that was interrupted goes on where it stopped when the command is
+    given again.
 
     Arguments
     ---------
-    commands : Any
-        What `ArgumentParser.add_subparsers` gave.
-
-    Example
-    -------
-    >>> parser = argparse.ArgumentParser()
-    >>> add_parser(parser.add_subparsers())
-    >>> parser.parse_args(["process", "a.wav", "--model", "folder"]).model
-    'folder'
-    """
-    parser = commands.add_parser(
-        "process",
-        help="enhance recordings and name their emotion",
-        description="Enhances recordings and names the speaker's emotion. A "
-        "run that was interrupted goes on where it stopped when the command "
-        "is given again.",
-    )
-    parser.set_defaults(run=run)
-    add = parser.add_argument
-    add(
-        "inputs",
-        nargs="+",
-        metavar="FILE_OR_FOLDER",
-        help="recordings of any rate, length and number of channels",
-    )
-    add_model_options(parser)
-    add(
-        "--out",
-        type=Path,
-        help="folder for the enhanced speech, as WAV; without it, only the "
-        "emotion is named",
-    )
-    add("--json", type=Path, help="file for the results, one line per file")
-    add(
-        "--timeline",
-        action="store_true",
-        help="write the emotions over time as well, into the file of --json",
-    )
-    add("--device", help="e.g. cpu or cuda:0; the best there is by default")
-    add(
-        "--keep_sample_rate",
-        action="store_true",
-        help="write at the recording's sample rate, not at the model's",
-    )
-    add(
-        "--chunk_s",
-        type=float,
-        default=CHUNK_S,
-        help="seconds that are processed at once, and steps of the time line "
-        "(default: %(default)s)",
-    )
-    add(
-        "--overlap_s",
-        type=float,
-        default=OVERLAP_S,
-        help="seconds that two of these share (default: %(default)s)",
-    )
-    add(
-        "--batch_size",
-        type=int,
-        default=1,
-        help="how many files that are no longer than --chunk_s are processed "
-        "at once, sorted by length (default: %(default)s)",
-    )
-    add(
-        "--plot",
-        action="store_true",
-        help="draw the spectrograms before and after and the emotions over "
-        "time, as PNG beside the enhanced speech",
-    )
-    add(
-        "--overwrite",
-        action="store_true",
-        help="process again what is finished",
-    )
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Processes the files.
-
-    Arguments
-    ---------
-    arguments : argparse.Namespace
-        Of this subcommand.
+    inputs : sequence of str
+        Recordings of any rate, length and number of channels, or folders of
+        them.
+    model : str
+        Folder of a trained model or experiment, or a name on the hub; without
+        --safe it runs code, so it must be trusted; merit-mini is the small
+        model that comes with this package.
+    safe : bool
+        Run nothing of the model's folder: build only parts of this package.
+    out : Path, optional
+        Folder for the enhanced speech, as WAV; without it, only the emotion
+        is named.
+    json : Path, optional
+        File for the results, one line per file.
+    timeline : bool
+        Write the emotions over time as well, into the file of --json.
+    device : str, optional
+        Such as cpu or cuda:0; the best there is by default.
+    keep_sample_rate : bool
+        Write at the recording's sample rate, not at the model's.
+    chunk_s : float
+        Seconds that are processed at once, and steps of the time line.
+    overlap_s : float
+        Seconds that two of these share.
+    batch_size : int
+        How many files that are no longer than --chunk_s are processed at
+        once, sorted by length.
+    plot : bool
+        Draw the spectrograms before and after and the emotions over time, as
+        PNG beside the enhanced speech.
+    overwrite : bool
+        Process again what is finished.
 
     Returns
     -------
@@ -137,21 +102,51 @@ def run(arguments: argparse.Namespace) -> int:
 
     Example
     -------
-    >>> run(
-    ...     argparse.Namespace(
-    ...         timeline=True, json=None, plot=False, out=None, batch_size=1
-    ...     )
-    ... )
+    >>> run(["noisy.wav"], timeline=True)
     Traceback (most recent call last):
     ...
     ValueError: --timeline goes into the file of --json: give one.
     """
-    _check_options(arguments)
-    jobs = find_jobs(arguments.inputs, arguments.out)
-    lines, waiting = _plan(jobs, arguments)
+    if timeline and json is None:
+        raise ValueError("--timeline goes into the file of --json: give one.")
+    if plot and out is None:
+        raise ValueError("--plot goes into the folder of --out: give one.")
+    if batch_size < 1:
+        raise ValueError(f"--batch_size is {batch_size}: give at least 1.")
+    jobs = find_jobs(inputs, out)
+    lines = None if json is None else ResultLines(json)
+    outputs = Outputs(lines, timeline, plot)
+    waiting = [job for job in jobs if overwrite or not outputs.has(job)]
     if len(waiting) < len(jobs):
         tqdm.write(f"{len(jobs) - len(waiting)} files are finished already.")
-    failures = _process_all(waiting, lines, arguments) if waiting else {}
+    if not waiting:
+        return 0
+    loaded = load(model, safe, device)
+    tasks = _tasks(loaded, out)
+    # What is wrong with the options shows before any result is given up.
+    loaded.stream(chunk_s, overlap_s, tasks)
+    if lines is not None:
+        lines.forget(str(job.source) for job in waiting)
+    failures: dict[Path, Exception] = {}
+    with tqdm(total=len(waiting), unit="file", disable=None) as progress:
+        for batch in make_batches(waiting, batch_size, chunk_s):
+            results = _process(
+                loaded,
+                batch,
+                {"chunk_s": chunk_s, "overlap_s": overlap_s},
+                tasks=tasks,
+                timeline=timeline or plot,
+                keep_sample_rate=keep_sample_rate,
+                return_enhanced=False,
+            )
+            for job, result in zip(batch, results, strict=True):
+                try:
+                    if isinstance(result, Exception):
+                        raise result
+                    outputs.write(job, result, loaded.hparams.sample_rate_hz)
+                except FAILURES as error:
+                    failures[job.source] = error
+                progress.update()
     for source, error in failures.items():
         name, reason = printable(str(source)), printable(str(error))
         logger.error("%s failed: %s", name, reason)
@@ -160,80 +155,8 @@ def run(arguments: argparse.Namespace) -> int:
     return int(bool(failures))
 
 
-def _check_options(arguments: argparse.Namespace) -> None:
-    if arguments.timeline and arguments.json is None:
-        raise ValueError("--timeline goes into the file of --json: give one.")
-    if arguments.plot and arguments.out is None:
-        raise ValueError("--plot goes into the folder of --out: give one.")
-    if arguments.batch_size < 1:
-        raise ValueError(
-            f"--batch_size is {arguments.batch_size}: give at least 1."
-        )
-
-
-def _plan(
-    jobs: Sequence[Job], arguments: argparse.Namespace
-) -> tuple[ResultLines | None, list[Job]]:
-    """Opens the file of results and lists what is not finished."""
-    lines = None if arguments.json is None else ResultLines(arguments.json)
-    waiting = [
-        job
-        for job in jobs
-        if arguments.overwrite or not _finished(job, lines, arguments)
-    ]
-    return lines, waiting
-
-
-def _finished(
-    job: Job, lines: ResultLines | None, arguments: argparse.Namespace
-) -> bool:
-    found = []
-    if job.output is not None:
-        found.append(job.output.exists())
-    if lines is not None:
-        wanted = "timeline" if arguments.timeline else "file"
-        found.append(wanted in lines.keys_of(str(job.source)))
-    if arguments.plot and job.plot is not None:
-        found.append(job.plot.exists())
-    # Where nothing is written there is nothing to know it from.
-    return bool(found) and all(found)
-
-
-def _process_all(
-    jobs: Sequence[Job],
-    lines: ResultLines | None,
-    arguments: argparse.Namespace,
-) -> dict[Path, Exception]:
-    """Processes file after file; gives those that failed, with the reason."""
-    model = load(arguments.model, arguments.safe, arguments.device)
-    tasks = _tasks(model.mods.model.tasks, arguments.out)
-    # What is wrong with the options shows before any result is given up.
-    model.stream(arguments.chunk_s, arguments.overlap_s, tasks)
-    if lines is not None:
-        lines.forget(str(job.source) for job in jobs)
-    failures: dict[Path, Exception] = {}
-    batches = make_batches(jobs, arguments.batch_size, arguments.chunk_s)
-    with tqdm(total=len(jobs), unit="file", disable=None) as progress:
-        for batch in batches:
-            results = _process_batch(model, batch, tasks, arguments)
-            for job, result in zip(batch, results, strict=True):
-                try:
-                    if isinstance(result, Exception):
-                        raise result
-                    record = _record(job, result, arguments)
-                    if arguments.plot:
-                        _plot(model, job, result)
-                    if lines is not None:
-                        lines.append(record)
-                    tqdm.write(printable(_summary(record)))
-                except FAILURES as error:
-                    failures[job.source] = error
-                progress.update()
-    return failures
-
-
-def _tasks(available: Iterable[str], out: Path | None) -> list[str]:
-    tasks = list(available)
+def _tasks(model: JointEnhancementClassifier, out: Path | None) -> list[str]:
+    tasks = list(model.mods.model.tasks)
     if out is None:
         tasks = [task for task in tasks if task != ENHANCE]
         if not tasks:
@@ -248,92 +171,130 @@ def _tasks(available: Iterable[str], out: Path | None) -> list[str]:
     return tasks
 
 
-def _process_batch(
+def _process(
     model: JointEnhancementClassifier,
     batch: Sequence[Job],
-    tasks: Sequence[str],
-    arguments: argparse.Namespace,
+    chunks: dict[str, float],
+    **options: Any,
 ) -> list[ProcessedSpeech | Exception]:
     """Processes files together, or one by one where that fails."""
-    options = {
-        "timeline": arguments.timeline or arguments.plot,
-        "keep_sample_rate": arguments.keep_sample_rate,
-        "return_enhanced": False,
-    }
     if len(batch) > 1:
         outputs = [job.output for job in batch if job.output is not None]
+        sources = [job.source for job in batch]
         try:
-            found = model.process_files(
-                [job.source for job in batch],
-                None if arguments.out is None else outputs,
-                tasks,
-                **options,
-            )
-            return list(found)
+            return list(model.process_files(sources, outputs, **options))
         except FAILURES as error:
             logger.info("A batch is processed one by one: %s", error)
     results: list[ProcessedSpeech | Exception] = []
-    options["chunk_s"] = arguments.chunk_s
-    options["overlap_s"] = arguments.overlap_s
     for job in batch:
         try:
             results.append(
-                model.process_file(job.source, job.output, tasks, **options)
+                model.process_file(job.source, job.output, **chunks, **options)
             )
         except FAILURES as error:
             results.append(error)
     return results
 
 
-def _plot(
-    model: JointEnhancementClassifier, job: Job, result: ProcessedSpeech
-) -> None:
-    # Without these, nothing was written that could be drawn.
-    if job.output is None or job.plot is None:
-        return
-    title = job.source.name
-    if result.labels is not None and result.log_posteriors is not None:
-        probability = result.log_posteriors[0].max().exp().item()
-        title += f": {result.labels[0]} ({probability:.0%})"
-    plot_files(
-        job.source,
-        job.output,
-        result.timeline,
-        model.hparams.sample_rate_hz,
-        title,
-        job.plot,
-    )
+@dataclasses.dataclass
+class Outputs:
+    """What is written of every file beside its enhanced speech.
 
+    Arguments
+    ---------
+    lines : ResultLines or None
+        Where results go.
+    timeline : bool
+        Whether the emotions over time are among them.
+    plot : bool
+        Whether to draw spectrograms.
 
-def _record(
-    job: Job, result: ProcessedSpeech, arguments: argparse.Namespace
-) -> dict[str, Any]:
-    """Gives a file's line."""
-    record: dict[str, Any] = {
-        "file": str(job.source),
-        "duration_s": soundfile.info(str(job.source)).duration,
-    }
-    if job.output is not None:
-        record["output"] = str(job.output)
-    if arguments.plot:
-        record["plot"] = str(job.plot)
-    if result.labels is not None and result.log_posteriors is not None:
-        posteriors = result.log_posteriors[0].exp().tolist()
-        record["emotion"] = result.labels[0]
-        record["posteriors"] = dict(
-            zip(result.emotions, posteriors, strict=True)
-        )
-    if arguments.timeline:
-        segments = result.timeline or ()
-        record["timeline"] = [segment._asdict() for segment in segments]
-    return record
+    Example
+    -------
+    >>> outputs = Outputs(None, timeline=False, plot=False)
+    >>> outputs.has(Job(Path("a.wav"), Path("enhanced/a.wav")))
+    False
+    """
 
+    lines: ResultLines | None
+    timeline: bool
+    plot: bool
 
-def _summary(record: dict[str, Any]) -> str:
-    parts = [record["file"]]
-    if "output" in record:
-        parts.append(f"-> {record['output']}")
-    if "emotion" in record:
-        probability = record["posteriors"][record["emotion"]]
-        parts.append(f"{record['emotion']} ({probability:.0%})")
-    return "  ".join(parts)
+    def has(self, job: Job) -> bool:
+        """Tells whether a file is finished.
+
+        Arguments
+        ---------
+        job : Job
+            The file.
+
+        Returns
+        -------
+        bool
+            False where nothing is written that it could be known from.
+        """
+        found = []
+        if job.output is not None:
+            found.append(job.output.exists())
+        if self.lines is not None:
+            wanted = "timeline" if self.timeline else "file"
+            found.append(wanted in self.lines.keys_of(str(job.source)))
+        if self.plot and job.plot is not None:
+            found.append(job.plot.exists())
+        return bool(found) and all(found)
+
+    def write(
+        self, job: Job, result: ProcessedSpeech, sample_rate_hz: int
+    ) -> None:
+        """Writes what became of a file, also to the terminal.
+
+        Arguments
+        ---------
+        job : Job
+            The file.
+        result : ProcessedSpeech
+            What the model says.
+        sample_rate_hz : int
+            Of the model.
+        """
+        record = self._record(job, result)
+        emotion = ""
+        if "emotion" in record:
+            probability = record["posteriors"][record["emotion"]]
+            emotion = f"{record['emotion']} ({probability:.0%})"
+        if self.plot:
+            title = ": ".join(filter(None, [job.source.name, emotion]))
+            plot_files(
+                job.source,
+                job.output,
+                result.timeline,
+                sample_rate_hz,
+                title,
+                job.plot,
+            )
+        if self.lines is not None:
+            self.lines.append(record)
+        arrow = f"-> {job.output}" if job.output else ""
+        parts = filter(None, [record["file"], arrow, emotion])
+        tqdm.write(printable("  ".join(parts)))
+
+    def _record(self, job: Job, result: ProcessedSpeech) -> dict[str, Any]:
+        """Gives a file's line."""
+        record: dict[str, Any] = {
+            "file": str(job.source),
+            "duration_s": soundfile.info(str(job.source)).duration,
+        }
+        if job.output is not None:
+            record["output"] = str(job.output)
+        if self.plot:
+            record["plot"] = str(job.plot)
+        if result.labels is not None and result.log_posteriors is not None:
+            posteriors = result.log_posteriors[0].exp().tolist()
+            record["emotion"] = result.labels[0]
+            record["posteriors"] = dict(
+                zip(result.emotions, posteriors, strict=True)
+            )
+        if self.timeline:
+            segments = result.timeline or ()
+            record["timeline"] = [segment._asdict() for segment in segments]
+        return record

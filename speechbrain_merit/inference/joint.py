@@ -19,13 +19,13 @@ from speechbrain.utils.run_opts import RunOptions
 from speechbrain_merit.data.audio import read_mono_blocks
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 from speechbrain_merit.pretrained import MERIT_MINI
-from speechbrain_merit.pretrained.folder import find_pretrained_folder
-from speechbrain_merit.pretrained.plain.folder import (
-    DESCRIPTION,
-    WEIGHTS,
-    load_plain,
-    read_plain_folder,
+from speechbrain_merit.pretrained.folder import (
+    HYPERPARAMETERS,
+    LABELS,
+    find_pretrained_folder,
 )
+from speechbrain_merit.pretrained.safe_loading import load_safely
+from speechbrain_merit.pretrained.weights import WEIGHTS
 
 from .chunking import CHUNK_S, OVERLAP_S
 from .devices import with_device_name
@@ -152,17 +152,16 @@ class JointEnhancementClassifier(Pretrained):
         savedir: str | Path | None = None,
         **kwargs: Any,
     ) -> "JointEnhancementClassifier":
-        """Loads a trained model from plain data: runs nothing of the source.
+        """Loads a trained model as plain data: runs nothing of the source.
 
-        Only two files are read, model.json and model.safetensors, and neither
-        can hold code. Use it for a model whose source you cannot trust.
+        Of its hyperparams.yaml, only the model is read, and only parts of
+        `speechbrain_merit.lobes` are built; model.safetensors and the labels
+        cannot hold code. Use it for a model whose source you cannot trust.
 
         Arguments
         ---------
         source : str or Path
-            A folder that `speechbrain-merit export` made, or the hub's name
-            of such a model. By default the model that comes with this
-            package.
+            As for `from_hparams`.
         savedir : str or Path, optional
             Where to link what came from the hub.
         **kwargs : Any
@@ -176,18 +175,17 @@ class JointEnhancementClassifier(Pretrained):
         Raises
         ------
         FileNotFoundError
-            If a folder does not have the two files.
+            If a folder does not have these files.
         ValueError
             If they are not what they should be, or a tensor is missing.
         """
+        source = find_pretrained_folder(source)
+        names = (HYPERPARAMETERS, WEIGHTS, LABELS)
         if Path(source).is_dir():
-            plain = read_plain_folder(find_pretrained_folder(source))
+            files = [Path(source) / name for name in names]
         else:
-            files = (
-                fetch(name, str(source), savedir)
-                for name in (DESCRIPTION, WEIGHTS)
-            )
-            plain = load_plain(*files)
+            files = [fetch(name, source, savedir) for name in names]
+        plain = load_safely(*files)
         label_encoder = CategoricalEncoder()
         label_encoder.update_from_iterable(plain.emotions)
         hparams = {

@@ -1,7 +1,8 @@
-"""The model that comes with the package.
+"""A trained model as a folder: written, read, borrowed by another training.
 
-It is in the folder merit-mini beside this file, whose README.md tells what it
-was trained on, under which licence it is, and how well it does.
+The one that comes with the package is in the folder merit-mini beside this
+file; its README.md tells what it was trained on, under which licence it is, and
+how well it does.
 
 Authors
  * The speechbrain-merit developers 2026

@@ -13,9 +13,10 @@ from speechbrain_merit.config import Composition
 from speechbrain_merit.lobes import JointModel
 
 from .folder import (
+    LABELS,
     find_pretrained_folder,
-    load_emotions,
     load_model,
+    read_emotions,
     read_encoder_config,
 )
 
@@ -92,7 +93,7 @@ def borrow_model(
     FileNotFoundError: nowhere holds no hyperparams.yaml: give the ...
     """
     folder = find_pretrained_folder(source)
-    model, known = load_model(folder), load_emotions(folder)
+    model, known = load_model(folder), read_emotions(Path(folder) / LABELS)
     if model.tasks != own.tasks or known != list(emotions):
         raise ValueError(
             f"The model of {folder} has the tasks {model.tasks} and the "

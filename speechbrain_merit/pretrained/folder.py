@@ -4,21 +4,25 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import ruamel.yaml
-import safetensors.torch
-import torch
-from hyperpyyaml import load_hyperpyyaml
+from hyperpyyaml import load_hyperpyyaml, resolve_references
 
 from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.lobes import JointModel
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
-from speechbrain_merit.pretrained.plain.folder import WEIGHTS
 
-_PICKLE = "model.ckpt"
+from . import MERIT_MINI
+from .encoder_settings import own_settings
+from .weights import read_weights, write_weights
+
+HYPERPARAMETERS = "hyperparams.yaml"
+# The name under which a Pretrainer looks for it beside the YAML.
+LABELS = "label_encoder.ckpt"
 _LOAD_MODEL = "!apply:speechbrain_merit.pretrained.folder.load_model"
 _HEADER = "# A trained model and its labels, without its training.\n"
 _MODULES = """
@@ -41,17 +45,18 @@ _STOCK_MODULES = {
         model: !ref <model>
 """,
 }
-_LOADING = """
+# Loads a pickle; folders had it that were written before.
+_STOCK_PRETRAINER = "!new:speechbrain.utils.parameter_transfer.Pretrainer"
+_PRETRAINER = "!new:speechbrain_merit.pretrained.weights.SafetensorsPretrainer"
+_LOADING = f"""
 audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
     sample_rate: !ref <sample_rate_hz>
 label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
-pretrainer: !new:speechbrain.utils.parameter_transfer.Pretrainer
+pretrainer: {_PRETRAINER}
     loadables:
         model: !ref <model>
         label_encoder: !ref <label_encoder>
 """
-_PRETRAINER = "!new:speechbrain.utils.parameter_transfer.Pretrainer"
-_PLAIN_PRETRAINER = "!new:speechbrain_merit.pretrained.plain.PlainPretrainer"
 
 
 def write_pretrained_folder(
@@ -60,20 +65,20 @@ def write_pretrained_folder(
     model: JointModel,
     label_encoder: CategoricalEncoder,
 ) -> None:
-    r'''Writes hyperparams.yaml, model.ckpt and label_encoder.ckpt.
+    r'''Writes hyperparams.yaml, model.safetensors and label_encoder.ckpt.
 
-    The encoder's configuration goes into the YAML, its weights into the
-    checkpoint: loading the folder touches neither a network nor the place
-    that the encoder came from. SpeechBrain's own `EncoderClassifier` and
-    `WaveformEnhancement` load the folder as well as
-    `JointEnhancementClassifier` does, for the tasks that the model has.
+    The YAML describes the model, for all who load it: `from_hparams` of
+    `JointEnhancementClassifier` and of SpeechBrain's own `EncoderClassifier`
+    and `WaveformEnhancement`, and `from_plain`, which runs nothing of it. The
+    encoder's configuration goes into it, so that loading the folder touches
+    neither a network nor the place that the encoder came from.
 
     Arguments
     ---------
     folder : str or Path
         Where to write.
     hyperparameters : str or Path
-        The experiment's resolved hyperparams.yaml.
+        The experiment's hyperparams.yaml.
     model : JointModel
         The trained model.
     label_encoder : CategoricalEncoder
@@ -81,7 +86,6 @@ def write_pretrained_folder(
 
     Example
     -------
-    >>> from hyperpyyaml import load_hyperpyyaml, resolve_references
     >>> folder = Path(getfixture("tmpdir"))
     >>> text = """
     ... sample_rate_hz: 16000
@@ -98,8 +102,7 @@ def write_pretrained_folder(
     ...     enhancement_head: !new:speechbrain_merit.lobes.SpectralMaskHead
     ...         feature_size: 8
     ... """
-    >>> resolved = resolve_references(text).getvalue()
-    >>> _ = (folder / "hyperparams.yaml").write_text(resolved)
+    >>> _ = (folder / "hyperparams.yaml").write_text(text)
     >>> model = load_hyperpyyaml(text)["model"]
     >>> labels = CategoricalEncoder()
     >>> labels.update_from_iterable(["angry", "sad"])
@@ -107,33 +110,32 @@ def write_pretrained_folder(
     ...     folder / "pretrained", folder / "hyperparams.yaml", model, labels
     ... )
     >>> sorted(path.name for path in (folder / "pretrained").iterdir())
-    ['hyperparams.yaml', 'label_encoder.ckpt', 'model.ckpt']
+    ['hyperparams.yaml', 'label_encoder.ckpt', 'model.safetensors']
     '''
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     yaml = ruamel.yaml.YAML()
     # As the rest of the file is.
     yaml.indent(mapping=4)
-    experiment = yaml.load(Path(hyperparameters).read_text(encoding="utf-8"))
+    text = Path(hyperparameters).read_text(encoding="utf-8")
+    experiment = yaml.load(resolve_references(text).getvalue())
     encoder = experiment["encoder"]
     encoder["source"] = None
-    encoder["config"] = _encoder_config(model)
+    encoder["config"] = own_settings(model.encoder.config)
+    encoder.pop("save_path", None)
     _inline_models(experiment["model"], yaml)
     # Weights are loaded and then left alone, whatever was trained.
     kept = {"sample_rate_hz": experiment["sample_rate_hz"]}
     kept["model"] = experiment["model"]
-    partial = folder / "hyperparams.yaml.partial"
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(_HEADER)
-        yaml.dump(kept, file)
-        file.write(_MODULES)
-        file.writelines(_STOCK_MODULES[task] for task in model.tasks)
-        file.write(_LOADING)
-    torch.save(model.state_dict(), folder / f"{_PICKLE}.partial")
-    os.replace(folder / f"{_PICKLE}.partial", folder / _PICKLE)
-    # The name under which a Pretrainer looks for it beside the YAML.
-    label_encoder.save(folder / "label_encoder.ckpt")
-    os.replace(partial, folder / "hyperparams.yaml")
+    write_weights(folder, model.state_dict())
+    label_encoder.save(folder / LABELS)
+    with atomic_write(folder / HYPERPARAMETERS) as partial:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(_HEADER)
+            yaml.dump(kept, file)
+            file.write(_MODULES)
+            file.writelines(_STOCK_MODULES[task] for task in model.tasks)
+            file.write(_LOADING)
 
 
 def find_pretrained_folder(source: str | Path) -> str:
@@ -142,83 +144,61 @@ def find_pretrained_folder(source: str | Path) -> str:
     Arguments
     ---------
     source : str or Path
-        An experiment's output folder, or anything else that a model can be
-        loaded from.
+        An experiment's output folder, the name of a model that comes with the
+        package, or anything else that a model can be loaded from.
 
     Returns
     -------
     str
-        The experiment's `pretrained` folder; anything else as it is.
+        The experiment's `pretrained` folder, the folder of the model that
+        comes with the package; anything else as it is.
 
     Example
     -------
     >>> find_pretrained_folder("organisation/model")
     'organisation/model'
     """
+    if str(source) == MERIT_MINI.name and not Path(source).exists():
+        return str(MERIT_MINI)
     pretrained = Path(source) / "pretrained"
-    found = (pretrained / "hyperparams.yaml").is_file()
+    found = (pretrained / HYPERPARAMETERS).is_file()
     return str(pretrained if found else source)
 
 
-def use_plain_weights(folder: str | Path) -> None:
-    """Lets hyperparams.yaml load model.safetensors, and drops model.ckpt.
+def copy_pretrained_folder(
+    source: Path, destination: Path, half_precision: bool
+) -> None:
+    """Copies what a model is loaded from, and nothing else of a folder.
 
     Arguments
     ---------
-    folder : str or Path
-        What `write_pretrained_folder` and `write_plain_folder` wrote.
-
-    Example
-    -------
-    >>> folder = Path(getfixture("tmpdir"))
-    >>> name = "!new:speechbrain.utils.parameter_transfer.Pretrainer"
-    >>> path = folder / "hyperparams.yaml"
-    >>> _ = path.write_text(f"pretrainer: {name}")
-    >>> use_plain_weights(folder)
-    >>> path.read_text()
-    'pretrainer: !new:speechbrain_merit.pretrained.plain.PlainPretrainer'
-    """
-    path = Path(folder) / "hyperparams.yaml"
-    text = path.read_text(encoding="utf-8")
-    text = text.replace(_PRETRAINER, _PLAIN_PRETRAINER)
-    path.write_text(text, encoding="utf-8")
-    (Path(folder) / _PICKLE).unlink(missing_ok=True)
-
-
-def read_weights(folder: str | Path) -> dict[str, torch.Tensor]:
-    """Reads the weights of such a folder, in whichever form it has them.
-
-    Arguments
-    ---------
-    folder : str or Path
-        What `write_pretrained_folder` or `speechbrain-merit export` wrote.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-        By their names in the model.
+    source : Path
+        What `write_pretrained_folder` wrote, also before it wrote
+        model.safetensors.
+    destination : Path
+        Folder to make.
+    half_precision : bool
+        Whether to store the weights as float16.
 
     Raises
     ------
     FileNotFoundError
-        If the folder has no weights.
+        If the source does not hold a model.
+    ValueError
+        If a weight exceeds the range of half precision.
 
     Example
     -------
-    >>> read_weights("nowhere")
+    >>> copy_pretrained_folder(Path("nowhere"), Path("to"), False)
     Traceback (most recent call last):
     ...
-    FileNotFoundError: nowhere holds neither model.ckpt nor model.safeten...
+    FileNotFoundError: nowhere holds no hyperparams.yaml: give the ...
     """
-    pickle, plain = Path(folder) / _PICKLE, Path(folder) / WEIGHTS
-    if pickle.is_file():
-        return torch.load(pickle, map_location="cpu", weights_only=True)
-    if plain.is_file():
-        return safetensors.torch.load_file(plain)
-    raise FileNotFoundError(
-        f"{folder} holds neither {_PICKLE} nor {WEIGHTS}: give the "
-        "'pretrained' folder of a finished experiment, or an exported one."
-    )
+    text = _read_hyperparameters(source)
+    write_weights(destination, read_weights(source), half_precision)
+    shutil.copy(source / LABELS, destination)
+    text = text.replace(f"{_STOCK_PRETRAINER}\n", f"{_PRETRAINER}\n")
+    (destination / HYPERPARAMETERS).write_text(text, encoding="utf-8")
 
 
 def load_model(folder: str | Path) -> JointModel:
@@ -282,13 +262,13 @@ def read_encoder_config(folder: str | Path) -> dict[str, Any]:
     return dict(model.get("classifier", model)["encoder"]["config"])
 
 
-def load_emotions(folder: str | Path) -> list[str]:
-    """Loads the names of the emotions of such a folder's model.
+def read_emotions(path: str | Path) -> list[str]:
+    """Reads the names of a model's emotions.
 
     Arguments
     ---------
-    folder : str or Path
-        What `write_pretrained_folder` wrote.
+    path : str or Path
+        The label_encoder.ckpt of what `write_pretrained_folder` wrote.
 
     Returns
     -------
@@ -297,20 +277,20 @@ def load_emotions(folder: str | Path) -> list[str]:
 
     Example
     -------
-    >>> folder = Path(getfixture("tmpdir"))
+    >>> path = Path(getfixture("tmpdir")) / "label_encoder.ckpt"
     >>> encoder = CategoricalEncoder()
     >>> encoder.update_from_iterable(["angry", "sad"])
-    >>> encoder.save(folder / "label_encoder.ckpt")
-    >>> load_emotions(folder)
+    >>> encoder.save(path)
+    >>> read_emotions(path)
     ['angry', 'sad']
     """
     encoder = CategoricalEncoder()
-    encoder.load(Path(folder) / "label_encoder.ckpt")
+    encoder.load(path)
     return [encoder.ind2lab[index] for index in sorted(encoder.ind2lab)]
 
 
 def _read_hyperparameters(folder: str | Path) -> str:
-    path = Path(folder) / "hyperparams.yaml"
+    path = Path(folder) / HYPERPARAMETERS
     if not path.is_file():
         raise FileNotFoundError(
             f"{folder} holds no hyperparams.yaml: give the 'pretrained' "
@@ -330,8 +310,3 @@ def _inline_models(node: object, yaml: ruamel.yaml.YAML) -> None:
             node[key] = yaml.load(text)["model"]
         else:
             _inline_models(value, yaml)
-
-
-def _encoder_config(model: JointModel) -> dict:
-    config = model.encoder.config
-    return {"model_type": config.model_type, **config.to_diff_dict()}

@@ -55,7 +55,7 @@ def test_training_starts_from_the_weights(trained, data, tmp_path):
     result = run(tmp_path, data, pretrained_folder=trained, **rates)
     assert result.returncode == 0, result.stdout[-3000:]
     assert scores(tmp_path) == scores(trained)
-    assert (tmp_path / "pretrained" / "model.ckpt").is_file()
+    assert (tmp_path / "pretrained" / "model.safetensors").is_file()
 
 
 def test_labels_are_mapped(trained, data, tmp_path):

@@ -14,6 +14,8 @@ import pytest
 import torch
 from small_run import ROOT, command, run
 
+from speechbrain_merit.pretrained.weights import read_weights
+
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
 # Each process has half of the batch of one.
 TWO = {"launcher": TORCHRUN, "distributed_backend": "gloo", "batch_size": 4}
@@ -33,7 +35,7 @@ def finished(tmp_path_factory, data):
 
 def weights_of(folder):
     """The weights that a training gives to its users."""
-    return torch.load(folder / "pretrained" / "model.ckpt")
+    return read_weights(folder / "pretrained")
 
 
 def test_the_whole_set_is_tested_once(finished):

@@ -11,6 +11,7 @@ from small_run import run
 
 from speechbrain_merit.data.manifests import read_manifest
 from speechbrain_merit.inference import JointEnhancementClassifier
+from speechbrain_merit.pretrained.weights import read_weights
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def test_the_development_set_selects_the_checkpoint(finished):
     }
     best = checkpoints[1 + scores.index(max(scores, key=float))]
     expected = torch.load(best / "model.ckpt")
-    used = torch.load(folder / "pretrained" / "model.ckpt")
+    used = read_weights(folder / "pretrained")
     results = json.loads((folder / "results.json").read_text())
     temperature = results["calibration"]["temperature"]
     for name, value in expected.items():
@@ -125,7 +126,7 @@ def test_loader_processes_change_nothing(finished, tmp_path, data, num_workers):
         expected = (finished[0] / name).read_text()
         assert (tmp_path / name).read_text() == expected
     expected, found = (
-        torch.load(folder / "pretrained" / "model.ckpt")
+        read_weights(folder / "pretrained")
         for folder in (finished[0], tmp_path)
     )
     assert found.keys() == expected.keys()

@@ -8,11 +8,13 @@ import torch
 import yaml
 from small_run import run
 
+from speechbrain_merit.pretrained.weights import read_weights
+
 ONE_EPOCH = {"number_of_epochs": 1}
 
 
 def weights(folder):
-    return torch.load(folder / "pretrained" / "model.ckpt")
+    return read_weights(folder / "pretrained")
 
 
 @pytest.mark.long

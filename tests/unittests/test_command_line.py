@@ -294,7 +294,6 @@ def test_an_export_stands_alone(finished, tmp_path):
         "README.md",
         "hyperparams.yaml",
         "label_encoder.ckpt",
-        "model.json",
         "model.safetensors",
     ]
     model = JointEnhancementClassifier.from_hparams(

@@ -15,13 +15,14 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
+import ruamel.yaml
 import safetensors.torch
 import soundfile
 import torch
 from hostile import Trap, grown_mb
 from made_corpora import NOISE, make_noise, preparation, run
 from official_stand_in import Sizes
-from toy_model import EMOTIONS, write_experiment
+from toy_model import write_experiment
 from transformers import WavLMConfig, WavLMModel
 
 from speechbrain.dataio.encoder import CategoricalEncoder
@@ -45,11 +46,8 @@ from speechbrain_merit.export.official.weight_files import (
 )
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.lobes import SpeechEncoder
-from speechbrain_merit.pretrained.folder import load_emotions, load_model
-from speechbrain_merit.pretrained.plain import (
-    read_plain_folder,
-    write_plain_folder,
-)
+from speechbrain_merit.pretrained.folder import load_model, read_emotions
+from speechbrain_merit.pretrained.safe_loading import load_safely
 from speechbrain_merit.training.checkpoints import WholeCheckpointer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,7 +156,7 @@ def test_label_files_run_nothing(tmp_path, sprung):
     trap = f"__import__('os').system('touch {sprung}')"
     (tmp_path / "label_encoder.ckpt").write_text(f"{trap} => 0\n{'=' * 16}\n")
     with pytest.raises(ValueError):
-        load_emotions(tmp_path)
+        read_emotions(tmp_path / "label_encoder.ckpt")
     (tmp_path / "label_encoder.ckpt").write_bytes(pickle.dumps(Trap(sprung)))
     with pytest.raises((ValueError, SyntaxError)):
         CategoricalEncoder().load(tmp_path / "label_encoder.ckpt")
@@ -167,11 +165,9 @@ def test_label_files_run_nothing(tmp_path, sprung):
 
 @pytest.fixture(scope="module")
 def experiment(tmp_path_factory):
-    """A trained toy model, and in `plain` the same as plain data alone."""
+    """A trained toy model."""
     folder = tmp_path_factory.mktemp("experiment")
     write_experiment(folder, "utterance")
-    model = JointEnhancementClassifier.from_hparams(folder, run_opts=CPU)
-    write_plain_folder(folder / "plain", model.mods.model, EMOTIONS, 16000)
     return folder
 
 
@@ -181,30 +177,50 @@ def folder(experiment, tmp_path):
     return shutil.copytree(experiment / "pretrained", tmp_path / "model")
 
 
-def test_only_the_yaml_of_a_model_folder_is_trusted(folder, sprung):
-    for name in ("model.ckpt", "label_encoder.ckpt"):
-        good = (folder / name).read_bytes()
-        torch.save({"x": Trap(sprung)}, folder / name)
-        # SpeechBrain reads past what is no file of labels; we do not.
-        kind, message = {
-            "model.ckpt": (pickle.UnpicklingError, "eights.only"),
-            "label_encoder.ckpt": (ValueError, "4 emotions, but .* damaged"),
-        }[name]
+def with_pickle(folder):
+    """Gives a folder the form that it had before there was safetensors."""
+    weights = safetensors.torch.load_file(folder / "model.safetensors")
+    torch.save(weights, folder / "model.ckpt")
+    (folder / "model.safetensors").unlink()
+    path = folder / "hyperparams.yaml"
+    text = path.read_text()
+    ours = "speechbrain_merit.pretrained.weights.SafetensorsPretrainer"
+    stock = "speechbrain.utils.parameter_transfer.Pretrainer"
+    assert ours in text
+    path.write_text(text.replace(ours, stock))
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_only_the_yaml_of_a_model_folder_is_trusted(folder, sprung, is_old):
+    if is_old:
+        with_pickle(folder)
+    name = "model.ckpt" if is_old else "model.safetensors"
+    # SpeechBrain reads past what is no file of labels; we do not.
+    reasons = {
+        "model.ckpt": (pickle.UnpicklingError, "eights.only"),
+        "model.safetensors": (ValueError, "is no safetensors file"),
+        "label_encoder.ckpt": (ValueError, "4 emotions, but .* damaged"),
+    }
+    for file in (name, "label_encoder.ckpt"):
+        good = (folder / file).read_bytes()
+        torch.save({"x": Trap(sprung)}, folder / file)
+        kind, message = reasons[file]
         with pytest.raises(kind, match=message):
             JointEnhancementClassifier.from_hparams(folder, run_opts=CPU)
-        (folder / name).write_bytes(good)
-    torch.save({"x": Trap(sprung)}, folder / "model.ckpt")
-    with pytest.raises(pickle.UnpicklingError):
+        (folder / file).write_bytes(good)
+    torch.save({"x": Trap(sprung)}, folder / name)
+    with pytest.raises(reasons[name][0]):
         load_model(folder)
     assert not sprung.exists()
 
 
-def test_safe_refuses_a_folder_without_plain_data(folder, sprung):
+def test_safe_refuses_a_folder_without_plain_weights(folder, sprung):
     (folder / "hyperparams.yaml").write_text(
         f"trap: !apply:os.system ['touch {sprung}']\n"
     )
+    (folder / "model.safetensors").unlink()
     torch.save({"x": Trap(sprung)}, folder / "model.ckpt")
-    with pytest.raises(FileNotFoundError, match=r"lacks model\.json"):
+    with pytest.raises(FileNotFoundError, match=r"lacks model\.safetensors"):
         JointEnhancementClassifier.from_plain(folder, run_opts=CPU)
     soundfile.write(folder / "a.wav", np.zeros(8000), 16000)
     command = ["process", str(folder / "a.wav"), "--model", str(folder)]
@@ -215,45 +231,84 @@ def test_safe_refuses_a_folder_without_plain_data(folder, sprung):
 # ----------------------------------------------------------- plain, but large
 
 
-@pytest.fixture
-def plain(experiment, tmp_path):
-    return shutil.copytree(experiment / "plain", tmp_path / "plain")
+def read_folder(folder):
+    """Loads a folder without running anything of it."""
+    names = ("hyperparams.yaml", "model.safetensors", "label_encoder.ckpt")
+    return load_safely(*(folder / name for name in names))
 
 
 TRILLION = 10**12
 LARGE = [
     # Each of these asks for a trillion parameters, or more.
-    ("integrator.make_expert.hidden_size", TRILLION),
-    ("integrator.make_expert.hidden_size", 999_999),
+    ("integrator.hidden_size", TRILLION),
+    ("integrator.hidden_size", 999_999),
+    ("integrator.num_layers", TRILLION),
+    ("integrator.num_layers", 4096),
     ("encoder.config.intermediate_size", 10**6),
     ("encoder.config.num_hidden_layers", TRILLION),
+    ("encoder.config.num_hidden_layers", 4096),
     ("encoder.config.num_hidden_layers", 50),
     ("encoder.config.num_buckets", TRILLION),
     ("encoder.config.conv_dim", [10**6] * 7),
+    ("encoder.config.conv_dim", [8] * 5000),
     ("encoder.config.conv_dim", [8] * 10**5),
     ("integrator.num_experts", TRILLION),
+    ("integrator.num_experts", 4096),
     ("integrator.num_experts", 200),
     ("emotion_head.hidden_size", 10**400),
     # Sizes that no tensor vouches for.
-    ("frontend.n_fft", 10**10),
-    ("frontend.n_fft", 10**6),
+    ("frontend", "!new:speechbrain_merit.lobes.SpectralFrontend [10000000000]"),
+    ("frontend", "!new:speechbrain_merit.lobes.SpectralFrontend [1000000]"),
     ("enhancement_head.frame_ratio", 10**9),
 ]
 
 
 @pytest.mark.parametrize(("place", "value"), LARGE)
-def test_what_is_too_large_is_refused_unbuilt(plain, place, value):
-    description = json.loads((plain / "model.json").read_text())
+def test_what_is_too_large_is_refused_unbuilt(folder, place, value):
+    yaml = ruamel.yaml.YAML()
+    description = yaml.load((folder / "hyperparams.yaml").read_text())
     *path, name = place.split(".")
     found = description["model"]
     for key in path:
         found = found[key]
-    found[name] = value
-    (plain / "model.json").write_text(json.dumps(description))
+    found[name] = "TO_BE_REPLACED"
+    yaml.dump(description, folder / "hyperparams.yaml")
+    text = (folder / "hyperparams.yaml").read_text()
+    text = text.replace("TO_BE_REPLACED", str(value))
+    (folder / "hyperparams.yaml").write_text(text)
 
     def read():
         with pytest.raises(ValueError, match="model"):
-            read_plain_folder(plain)
+            read_folder(folder)
+
+    assert grown_mb(read) < 300
+
+
+LAUGHS = [
+    "a0: &a0 [x]\n"
+    + "".join(f"a{n}: &a{n} [{f'*a{n - 1}, ' * 9}]\n" for n in range(1, 30))
+    + "model: *a29\n",
+    "m0: &m0 {x: 1}\n"
+    + "".join(
+        f"m{n}: &m{n} {{<<: [{f'*m{n - 1}, ' * 9}]}}\n" for n in range(1, 9)
+    )
+    + "model: *m8\n",
+    "model: &a !new:speechbrain_merit.lobes.EnhanceThenClassify [*a, *a]\n",
+    "model: "
+    + "!new:speechbrain_merit.lobes.EmotionHead [" * 3000
+    + "]" * 3000,
+    f"sample_rate_hz: {'9' * 100_000}\nmodel: 1\n",
+]
+
+
+@pytest.mark.parametrize("text", LAUGHS, ids=range(len(LAUGHS)))
+def test_a_small_description_stays_small(folder, text):
+    (folder / "hyperparams.yaml").write_text(text)
+
+    def read():
+        with pytest.raises(ValueError, match="describes no model") as error:
+            read_folder(folder)
+        assert len(str(error.value)) < 2000
 
     assert grown_mb(read) < 300
 
@@ -284,38 +339,40 @@ HEADERS = [
 
 
 @pytest.mark.parametrize("contents", HEADERS, ids=range(len(HEADERS)))
-def test_headers_that_lie_are_refused(plain, contents):
-    (plain / "model.safetensors").write_bytes(contents)
+def test_headers_that_lie_are_refused(folder, contents):
+    (folder / "model.safetensors").write_bytes(contents)
 
     def read():
         with pytest.raises(ValueError, match="is no safetensors file"):
-            read_plain_folder(plain)
+            read_folder(folder)
 
     assert grown_mb(read) < 300
 
 
-def test_tensors_of_no_values_fit_nothing(plain):
-    weights = safetensors.torch.load_file(plain / "model.safetensors")
+def test_tensors_of_no_values_fit_nothing(folder):
+    weights = safetensors.torch.load_file(folder / "model.safetensors")
     name = next(iter(weights))
     weights[name] = torch.zeros(0, 10**9)
-    safetensors.torch.save_file(weights, plain / "model.safetensors")
+    safetensors.torch.save_file(weights, folder / "model.safetensors")
     with pytest.raises(ValueError, match=f"{name}.*1000000000"):
-        read_plain_folder(plain)
+        read_folder(folder)
 
 
-def test_a_description_of_megabytes_is_not_read(plain):
-    text = (plain / "model.json").read_text()
-    (plain / "model.json").write_text(text + " " * 10**6)
-    with pytest.raises(ValueError, match=r"model\.json is no description"):
-        read_plain_folder(plain)
+@pytest.mark.parametrize("name", ["hyperparams.yaml", "label_encoder.ckpt"])
+def test_a_description_of_megabytes_is_not_read(folder, name):
+    with (folder / name).open("a") as file:
+        file.write("\n" * 10**6)
+    with pytest.raises(ValueError, match=f"{name} is no description"):
+        read_folder(folder)
 
 
-def test_only_files_are_read(plain):
+@pytest.mark.parametrize("name", ["hyperparams.yaml", "label_encoder.ckpt"])
+def test_only_files_are_read(folder, name):
     """Not a pipe, which would never end."""
-    (plain / "model.json").unlink()
-    os.mkfifo(plain / "model.json")
-    with pytest.raises(FileNotFoundError, match=r"lacks model\.json"):
-        read_plain_folder(plain)
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(FileNotFoundError, match=f"lacks {name}"):
+        read_folder(folder)
 
 
 # ---------------------------------------------------------- published weights

@@ -154,7 +154,7 @@ def test_the_command_makes_a_whole_folder(files, tmp_path, monkeypatch):
         "README.md",
         "hyperparams.yaml",
         "label_encoder.ckpt",
-        "model.ckpt",
+        "model.safetensors",
     ]
     card = (folder / "README.md").read_text()
     _, head, text = card.split("---\n", maxsplit=2)

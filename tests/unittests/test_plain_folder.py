@@ -1,40 +1,36 @@
-"""A model as plain data: the same model, and nothing else in it is run."""
+"""A model's folder as plain data: the same model, and nothing of it is run."""
 
-import functools
 import json
 import os
 import pickle
 import shutil
 
 import pytest
+import ruamel.yaml
 import safetensors.torch
 import soundfile
 import torch
-from small_variants import VARIANTS, make_variant
+from hyperpyyaml import load_hyperpyyaml
+from small_variants import VARIANTS, write_variant
 from toy_model import EMOTIONS, write_experiment
 
 import speechbrain_merit.inference.joint as joint
 from speechbrain_merit.command_line import main
 from speechbrain_merit.inference import JointEnhancementClassifier
-from speechbrain_merit.lobes import (
-    EnhanceThenClassify,
-    JointModel,
-    MeanPooling,
-    SpeechEncoder,
+from speechbrain_merit.lobes import MeanPooling, SpeechEncoder
+from speechbrain_merit.pretrained.encoder_settings import (
+    checked_settings,
+    own_settings,
 )
-from speechbrain_merit.pretrained.plain import (
-    read_plain_folder,
-    write_plain_folder,
-)
-from speechbrain_merit.pretrained.plain.description import build, describe
+from speechbrain_merit.pretrained.safe_loading import load_safely
 
 CPU = {"device": "cpu"}
+FILES = ("hyperparams.yaml", "model.safetensors", "label_encoder.ckpt")
 
 
-@pytest.fixture
-def make(monkeypatch):
-    """Makes a small model of any variant."""
-    return functools.partial(make_variant, monkeypatch)
+def read_folder(folder):
+    """Loads a folder without running anything of it."""
+    return load_safely(*(folder / name for name in FILES))
 
 
 def outputs(model):
@@ -61,19 +57,16 @@ def assert_same_model(found, expected, folder):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_variant(make, tmp_path, name):
-    model = make(name)
-    write_plain_folder(tmp_path, model, EMOTIONS, 16000)
-    plain = read_plain_folder(tmp_path)
+def test_every_variant(tmp_path, name):
+    model = write_variant(tmp_path, name)
+    plain = read_folder(tmp_path)
     assert_same_model(plain.model, model, tmp_path)
     assert plain.emotions == EMOTIONS
     assert plain.sample_rate_hz == 16000
     assert not any(module.training for module in plain.model.modules())
-    # All that a description says is plain, and comes back from the model.
-    assert (
-        describe(plain.model)
-        == json.loads((tmp_path / "model.json").read_text())["model"]
-    )
+    # Both loaders build the same.
+    trusted = load_hyperpyyaml((tmp_path / FILES[0]).read_text())["model"]
+    assert str(trusted) == str(plain.model)
 
 
 @pytest.mark.parametrize(
@@ -88,11 +81,9 @@ def test_every_variant(make, tmp_path, name):
         },
     ],
 )
-def test_every_option(make, tmp_path, options):
-    model = make("sparse_merit", **options)
-    write_plain_folder(tmp_path, model, EMOTIONS, 16000)
-    plain = read_plain_folder(tmp_path)
-    assert_same_model(plain.model, model, tmp_path)
+def test_every_option(tmp_path, options):
+    model = write_variant(tmp_path, "sparse_merit", **options)
+    assert_same_model(read_folder(tmp_path).model, model, tmp_path)
 
 
 CONVOLUTIONS = {
@@ -147,8 +138,8 @@ def test_whisper_without_its_decoder():
 
 
 def check_encoder(encoder):
-    description = json.loads(json.dumps(describe(encoder)))
-    rebuilt = build(description, ["SpeechEncoder"]).eval()
+    settings = json.loads(json.dumps(own_settings(encoder.config)))
+    rebuilt = SpeechEncoder(config=checked_settings(settings)).eval()
     rebuilt.load_state_dict(encoder.state_dict())
     generator = torch.Generator().manual_seed(0)
     waveform = torch.randn(2, 6400, generator=generator)
@@ -192,17 +183,17 @@ def test_the_interface_is_the_same(exported):
     )
 
 
-def test_two_files_are_all_that_is_needed(exported, tmp_path):
-    for name in ("model.json", "model.safetensors"):
-        (tmp_path / "two").mkdir(exist_ok=True)
-        shutil.copy(exported / name, tmp_path / "two")
-    JointEnhancementClassifier.from_plain(tmp_path / "two", run_opts=CPU)
-    (tmp_path / "two" / "model.safetensors").unlink()
+def test_three_files_are_all_that_is_needed(exported, tmp_path):
+    (tmp_path / "three").mkdir()
+    for name in FILES:
+        shutil.copy(exported / name, tmp_path / "three")
+    JointEnhancementClassifier.from_plain(tmp_path / "three", run_opts=CPU)
+    (tmp_path / "three" / "model.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match=r"lacks model.safetensors"):
-        JointEnhancementClassifier.from_plain(tmp_path / "two", run_opts=CPU)
+        JointEnhancementClassifier.from_plain(tmp_path / "three", run_opts=CPU)
 
 
-def test_the_hub_gives_these_two(exported, monkeypatch):
+def test_the_hub_gives_these_three(exported, monkeypatch):
     asked = []
 
     def fetch(name, source, savedir):
@@ -211,10 +202,7 @@ def test_the_hub_gives_these_two(exported, monkeypatch):
 
     monkeypatch.setattr(joint, "fetch", fetch)
     JointEnhancementClassifier.from_plain("who/model", "here", run_opts=CPU)
-    assert asked == [
-        ("model.json", "who/model", "here"),
-        ("model.safetensors", "who/model", "here"),
-    ]
+    assert asked == [(name, "who/model", "here") for name in FILES]
 
 
 class Touch:
@@ -229,13 +217,14 @@ class Touch:
 
 @pytest.fixture
 def traps(exported, tmp_path):
-    """Makes every other file of the folder one that would run something."""
+    """Puts what would run something wherever it does not keep from loading."""
     sprung = tmp_path / "sprung"
-    (exported / "hyperparams.yaml").write_text(
-        f"trap: !apply:os.system ['touch {sprung}']\n"
-    )
-    for name in ("model.ckpt", "label_encoder.ckpt"):
-        (exported / name).write_bytes(pickle.dumps(Touch(sprung)))
+    with (exported / "hyperparams.yaml").open("a") as file:
+        file.write(f"trap: !apply:os.system ['touch {sprung}']\n")
+        file.write(
+            f"more: !!python/object/apply:os.system ['touch {sprung}']\n"
+        )
+    (exported / "model.ckpt").write_bytes(pickle.dumps(Touch(sprung)))
     for name in ("json.py", "speechbrain_merit.py", "__init__.py"):
         (exported / name).write_text(f"open({str(sprung)!r}, 'w')")
     return sprung
@@ -255,61 +244,97 @@ def test_nothing_of_the_folder_is_run(exported, traps, tmp_path, monkeypatch):
     pickle.loads((exported / "model.ckpt").read_bytes())
     assert traps.exists()
     traps.unlink()
-    with pytest.raises(KeyError):
-        main([part for part in command if part != "--safe"])
+    main([part for part in command if part != "--safe"])
     assert traps.exists()
 
 
-@pytest.mark.parametrize("name", ["model.json", "model.safetensors"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_pickle_by_another_name_is_refused(exported, traps, name):
     shutil.copy(exported / "model.ckpt", exported / name)
-    with pytest.raises(ValueError, match=f"{name} is no"):
+    with pytest.raises(ValueError, match=f"{name} (is no|names no|describes)"):
         JointEnhancementClassifier.from_plain(exported, run_opts=CPU)
     torch.save({"weights": Touch(traps)}, exported / name)
-    with pytest.raises(ValueError, match=f"{name} is no"):
+    with pytest.raises(ValueError, match=f"{name} (is no|names no|describes)"):
         JointEnhancementClassifier.from_plain(exported, run_opts=CPU)
     assert not traps.exists()
+
+
+TRAPS = [
+    "!apply:os.system ['touch {}']",
+    "!new:os.system ['touch {}']",
+    "!name:os.system ['touch {}']",
+    "!module:os",
+    "!!python/object/apply:os.system ['touch {}']",
+    "!applyref:os.system ['touch {}']",
+    "!apply:speechbrain_merit.lobes.speech_encoder.load_speech_model [who/x]",
+    "!apply:getattr [whatever, __class__]",
+    "!apply:getattr [!new:speechbrain_merit.lobes.MeanPooling [8], forward]",
+]
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+@pytest.mark.parametrize("place", ["encoder", "frontend", None])
+def test_no_part_of_a_model_is_a_trap(exported, tmp_path, trap, place):
+    sprung = tmp_path / "sprung"
+    path = exported / "hyperparams.yaml"
+    yaml = ruamel.yaml.YAML()
+    trap = yaml.load(trap.format(sprung))
+    found = yaml.load(path.read_text())
+    if place is None:
+        found["model"] = trap
+    else:
+        found["model"][place] = trap
+    yaml.dump(found, path)
+    with pytest.raises(ValueError, match=r"hyperparams\.yaml describes no"):
+        read_folder(exported)
+    assert not sprung.exists()
 
 
 # ----------------------------------------------------------------- strictness
 
 
 def change(exported, *keys, **values):
-    """Changes the mapping that lies under keys of model.json."""
-    path = exported / "model.json"
-    plain = json.loads(path.read_text())
-    place = plain
+    """Changes the mapping that lies under keys of hyperparams.yaml."""
+    path = exported / "hyperparams.yaml"
+    yaml = ruamel.yaml.YAML()
+    found = yaml.load(path.read_text())
+    place = found
     for key in keys:
         place = place[key]
     for key, value in values.items():
         if value is KeyError:
             del place[key]
+        elif str(value).startswith("!"):
+            place[key] = yaml.load(value)
         else:
             place[key] = value
-    path.write_text(json.dumps(plain))
+    yaml.dump(found, path)
 
 
+FRONTEND = "!new:speechbrain_merit.lobes.SpectralFrontend"
+MODEL = "!new:speechbrain_merit.lobes.MeanPooling [8]"
 CHANGES = [
-    ([], {"format": "speechbrain-merit 2"}, "format"),
-    ([], {"emotions": ["../../etc", "b", "c", "d"]}, r"\.\./\.\./etc"),
-    ([], {"emotions": ["<script>", "b", "c", "d"]}, "emotions"),
-    ([], {"emotions": ["a", "a", "b", "c"]}, "not distinct"),
-    ([], {"emotions": ["a"]}, "1 emotions for 4 classes"),
     ([], {"sample_rate_hz": "16000"}, "sample_rate_hz"),
-    ([], {"weights": "../../weights"}, "weights"),
-    (["model"], {"class": "os.system"}, "os.system"),
-    (["model"], {"class": "../lobes/JointModel"}, r"\.\./lobes"),
-    (["model"], {"class": ["JointModel"]}, "class"),
-    (["model"], {"encoder": None}, r"model\.encoder"),
+    ([], {"sample_rate_hz": -1}, "sample_rate_hz"),
+    ([], {"model": KeyError}, "model"),
+    ([], {"model": "os.system"}, "the model is a str"),
+    ([], {"model": MODEL}, "the model is a MeanPooling"),
+    ([], {"model": "!new:os.system"}, "names 'os.system'"),
+    ([], {"model": "!new:../lobes/JointModel"}, r"\.\./lobes"),
+    ([], {"model": "!new:speechbrain_merit.lobes.JointOutput"}, "JointOutput"),
+    (["model"], {"encoder": None}, "does not fit.*encoder"),
     (["model"], {"frontend": KeyError}, "frontend"),
-    (["model", "encoder"], {"class": "MeanPooling"}, r"model\.encoder"),
+    (["model"], {"weights": "../../weights"}, "weights"),
+    (["model"], {"encoder": MODEL}, "cannot be built|not fit"),
     (["model", "encoder"], {"source": "who/model"}, "source"),
-    (["model", "encoder"], {"standardize": 0}, "standardize"),
-    (["model", "frontend"], {"n_fft": 400.5}, "n_fft"),
-    (["model", "frontend"], {"n_fft": -400}, "n_fft"),
+    (["model", "encoder"], {"standardize": [[0]]}, "standardize"),
+    (["model", "encoder"], {"standardize": True}, "standardization"),
+    (["model"], {"frontend": FRONTEND + " {n_fft: 400.5}"}, "n_fft|Frontend"),
+    (["model"], {"frontend": FRONTEND + " {n_fft: -400}"}, "n_fft"),
     (["model", "integrator"], {"top_k": 7}, "top_k is 7"),
-    (["model", "integrator"], {"tasks": ["../x"]}, "tasks"),
-    (["model", "integrator", "make_expert"], {"class": "print"}, "print"),
+    (["model", "integrator"], {"tasks": ["../x"]}, "SparseMoE"),
+    (["model", "integrator"], {"make_expert": "!name:print"}, "print"),
+    (["model", "integrator"], {"router_noise": float("nan")}, "router_noise"),
 ]
 CONFIG_CHANGES = [
     ({"model_type": "../../x"}, "model_type"),
@@ -317,7 +342,7 @@ CONFIG_CHANGES = [
     ({"attn_implementation": "who/kernel"}, "attn_implementation"),
     ({"_name_or_path": "who/model"}, "_name_or_path"),
     ({"hidden_act": "os.system"}, "cannot be built"),
-    ({"hidden_act": KeyError}, "hidden_act"),
+    ({"model_type": KeyError}, "model_type"),
     ({"conv_dim": "8"}, "conv_dim"),
 ]
 
@@ -326,24 +351,46 @@ CONFIG_CHANGES = [
 def test_what_is_no_description_is_refused(exported, keys, values, message):
     change(exported, *keys, **values)
     with pytest.raises(ValueError, match=message) as error:
-        read_plain_folder(exported)
-    assert str(exported / "model.json") in str(error.value)
+        read_folder(exported)
+    assert str(exported) in str(error.value)
 
 
 @pytest.mark.parametrize(("values", "message"), CONFIG_CHANGES)
 def test_a_configuration_names_nothing_else(exported, values, message):
     change(exported, "model", "encoder", "config", **values)
     with pytest.raises(ValueError, match=message):
-        read_plain_folder(exported)
+        read_folder(exported)
+
+
+LABELS = [
+    (["../../etc", "b", "c", "d"], r"\.\./\.\./etc"),
+    (["<script>", "b", "c", "d"], "emotions"),
+    (["a", "a", "b", "c"], "distinct"),
+    (["a"], "1 emotions for 4 classes"),
+    ([], "emotions"),
+    ([("a", 1), 2, None, 3.5], "emotions"),
+]
+
+
+@pytest.mark.parametrize(("emotions", "message"), LABELS)
+def test_what_is_no_name_is_refused(exported, emotions, message):
+    lines = [f"{name!r} => {n}\n" for n, name in enumerate(emotions)]
+    path = exported / "label_encoder.ckpt"
+    ending = f"{'=' * 16}\n'starting_index' => 0\n"
+    path.write_text("".join(lines) + ending)
+    with pytest.raises(ValueError, match=message) as error:
+        read_folder(exported)
+    assert str(path) in str(error.value)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[" * 100000, '{"format": NaN}', "!new:os.system", "[]"]
+    "text",
+    ["", "[" * 100000, "model: .nan", "!new:os.system", "[]", "a: {", "\0"],
 )
-def test_what_is_no_json_is_refused(exported, text):
-    (exported / "model.json").write_text(text)
-    with pytest.raises(ValueError, match=r"model\.json"):
-        read_plain_folder(exported)
+def test_what_is_no_yaml_is_refused(exported, text):
+    (exported / "hyperparams.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"hyperparams\.yaml describes no"):
+        read_folder(exported)
 
 
 def test_one_error_names_every_tensor_at_fault(exported):
@@ -353,14 +400,14 @@ def test_one_error_names_every_tensor_at_fault(exported):
     # One that is left over is a fault by itself.
     safetensors.torch.save_file({**weights, "more": torch.zeros(1)}, path)
     with pytest.raises(ValueError, match=r"Not of the model: \['more'\]"):
-        read_plain_folder(exported)
+        read_folder(exported)
     del weights[names[0]], weights[names[-1]]
     weights["more"] = torch.zeros(1)
     weights[names[1]] = torch.zeros(7)
     weights[names[2]] = weights[names[2]].int()
     safetensors.torch.save_file(weights, path)
     with pytest.raises(ValueError) as error:
-        read_plain_folder(exported)
+        read_folder(exported)
     for name in (*names[:3], names[-1], "more", str(path)):
         assert name in str(error.value)
 
@@ -375,7 +422,7 @@ def test_weights_may_be_stored_in_half_precision(exported):
         },
         path,
     )
-    for name, tensor in read_plain_folder(exported).model.state_dict().items():
+    for name, tensor in read_folder(exported).model.state_dict().items():
         assert tensor.dtype == weights[name].dtype
         torch.testing.assert_close(tensor, weights[name], atol=1e-3, rtol=1e-3)
 
@@ -384,7 +431,7 @@ def test_the_global_seed_is_left_alone(exported):
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    read_plain_folder(exported)
+    read_folder(exported)
     assert torch.equal(torch.rand(1), expected)
 
 
@@ -392,27 +439,19 @@ class OwnPooling(MeanPooling):
     """A class that only its author has."""
 
 
-def test_a_model_of_ones_own_is_exported_without(
-    experiment, tmp_path, caplog, monkeypatch
-):
-    def own(folder, run_opts):
-        found = from_hparams(folder, run_opts=run_opts)
-        found.mods.model.emotion_head.pooling = OwnPooling(12)
-        return found
-
-    from_hparams = JointEnhancementClassifier.from_hparams
-    monkeypatch.setattr(JointEnhancementClassifier, "from_hparams", own)
-    arguments = ["export", str(experiment), str(tmp_path / "again")]
-    assert main(arguments) == 0
-    assert "OwnPooling has no plain description" in caplog.text
-    assert not (tmp_path / "again" / "model.json").exists()
-    assert (tmp_path / "again" / "model.ckpt").exists()
-
-
-def test_a_cascade_is_described_as_two(make, tmp_path):
-    model = make("se_then_ser")
-    assert isinstance(model, EnhanceThenClassify)
-    description = describe(model)
-    assert isinstance(build(description["enhancer"]), JointModel)
-    assert description["enhancer"]["emotion_head"] is None
-    assert description["classifier"]["enhancement_head"] is None
+def test_a_model_of_ones_own_loads_where_it_is_trusted(exported):
+    pooling = f"!new:{__name__}.OwnPooling {{input_size: 12}}"
+    change(exported, "model", "emotion_head", pooling=pooling)
+    path = exported / "model.safetensors"
+    weights = safetensors.torch.load_file(path)
+    # Half as wide, without the deviation.
+    name = "emotion_head.hidden.1.weight"
+    weights[name] = weights[name][:, :12].clone()
+    safetensors.torch.save_file(
+        {k: v for k, v in weights.items() if "pooling" not in k}, path
+    )
+    trusted = JointEnhancementClassifier.from_hparams(exported, run_opts=CPU)
+    pooling = trusted.mods.model.emotion_head.pooling
+    assert type(pooling).__name__ == "OwnPooling"
+    with pytest.raises(ValueError, match=r"names '.*OwnPooling': only parts"):
+        read_folder(exported)

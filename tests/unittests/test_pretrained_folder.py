@@ -16,11 +16,10 @@ from speechbrain_merit.inference.stock_adapters import (
 )
 from speechbrain_merit.lobes import EnhanceThenClassify
 from speechbrain_merit.pretrained.folder import (
+    copy_pretrained_folder,
     find_pretrained_folder,
     load_model,
-    use_plain_weights,
 )
-from speechbrain_merit.pretrained.plain import write_plain_folder
 
 CPU = {"device": "cpu"}
 
@@ -36,16 +35,46 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
-@pytest.fixture(scope="module", params=["pickle", "safetensors"])
+OURS = "speechbrain_merit.pretrained.weights.SafetensorsPretrainer"
+# What folders that were written before have instead of ours.
+OLD = {
+    "pickle": "speechbrain.utils.parameter_transfer.Pretrainer",
+    "moved": "speechbrain_merit.plain.PlainPretrainer",
+}
+
+
+@pytest.fixture(scope="module", params=["now", *OLD])
 def folder(request, tmp_path_factory):
     experiment = tmp_path_factory.mktemp("experiment")
     model = write_experiment(experiment, "utterance")
     folder = experiment / "pretrained"
-    if request.param == "safetensors":
-        write_plain_folder(folder, model, EMOTIONS, 16000)
-        use_plain_weights(folder)
-        assert not (folder / "model.ckpt").exists()
+    if request.param in OLD:
+        path = folder / "hyperparams.yaml"
+        text = path.read_text()
+        assert OURS in text
+        path.write_text(text.replace(OURS, OLD[request.param]))
+    if request.param == "pickle":
+        torch.save(model.state_dict(), folder / "model.ckpt")
+        (folder / "model.safetensors").unlink()
     return folder
+
+
+def test_a_copy_is_in_the_form_of_now(folder, noisy, tmp_path):
+    copy_pretrained_folder(folder, tmp_path / "copy", half_precision=False)
+    assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == [
+        "hyperparams.yaml",
+        "label_encoder.ckpt",
+        "model.safetensors",
+    ]
+    load = JointEnhancementClassifier
+    expected = load.from_hparams(folder, run_opts=CPU).process_batch(noisy)
+    for copy in (
+        load.from_hparams(tmp_path / "copy", run_opts=CPU),
+        load.from_plain(tmp_path / "copy", run_opts=CPU),
+    ):
+        found = copy.process_batch(noisy)
+        assert torch.equal(found.enhanced, expected.enhanced)
+        assert torch.equal(found.log_posteriors, expected.log_posteriors)
 
 
 @pytest.fixture

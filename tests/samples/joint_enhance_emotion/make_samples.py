@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-from hyperpyyaml import load_hyperpyyaml, resolve_references
+from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.seed import seed_everything
@@ -228,12 +228,10 @@ def _write_enhancer(folder: Path) -> None:
     seed_everything(SEED)
     model = load_hyperpyyaml(ENHANCER)["model"]
     folder.mkdir(parents=True, exist_ok=True)
-    resolved = folder / "resolved.yaml"
-    resolved.write_text(resolve_references(ENHANCER).getvalue())
+    (folder / "hyperparams.yaml").write_text(ENHANCER)
     labels = CategoricalEncoder()
     labels.update_from_iterable(list(MANNERS))
-    write_pretrained_folder(folder, resolved, model, labels)
-    resolved.unlink()
+    write_pretrained_folder(folder, folder / "hyperparams.yaml", model, labels)
 
 
 if __name__ == "__main__":

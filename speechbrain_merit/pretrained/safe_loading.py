@@ -1,0 +1,312 @@
+"""Building the model of a folder without running anything that is in it.
+
+hyperparams.yaml may name any function, and SpeechBrain calls it. Here, names
+are looked up in one list of parts of models; of the file, nothing is read but
+the model and its sample rate. A model gets memory only for weights that are in
+the folder; it may still ask for more time than there is.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import contextlib
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ruamel.yaml
+import torch
+from ruamel.yaml.loader import SafeLoader
+from torch import nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from speechbrain_merit import lobes
+
+from .encoder_settings import checked_settings
+from .folder import read_emotions
+from .weights import check_weights, read_weight_file
+
+# Parts that a model may have; a new lobe that has no part in fetching or
+# running anything else needs its name here.
+PARTS = (
+    "AttentiveStatisticsPooling",
+    "EmotionHead",
+    "EnhanceThenClassify",
+    "Expert",
+    "JointModel",
+    "LayerSumExpert",
+    "MeanPooling",
+    "ShortcutIntegrator",
+    "SparseMoE",
+    "SpectralFrontend",
+    "SpectralMaskHead",
+    "WaveformNormalization",
+    "WeightedLayerSum",
+    "WeightedSumIntegrator",
+    "make_pooling",
+)
+# Descriptions and labels take some thousands.
+_MOST_BYTES = 200_000
+# Low enough that sizes which are no tensor's ask for no memory to speak of.
+_LARGEST_SIZE = 4096
+_MOST_LETTERS = 64
+
+
+class PlainModel(NamedTuple):
+    """A model and what belongs to its use.
+
+    Arguments
+    ---------
+    model : torch.nn.Module
+        A `JointModel` or `EnhanceThenClassify`, in evaluation mode.
+    emotions : list of str
+        Names of the classes in the order of the logits.
+    sample_rate_hz : int
+        Sample rate of the model.
+    """
+
+    model: nn.Module
+    emotions: list[str]
+    sample_rate_hz: int
+
+
+def load_safely(
+    hyperparameters: Path, weights: Path, labels: Path
+) -> PlainModel:
+    """Builds a model of three files, and runs nothing of them.
+
+    Every tensor of the model comes from the file: none may be missing, left
+    over or of another shape.
+
+    Arguments
+    ---------
+    hyperparameters : Path
+        The folder's hyperparams.yaml.
+    weights : Path
+        Its model.safetensors.
+    labels : Path
+        Its label_encoder.ckpt.
+
+    Returns
+    -------
+    PlainModel
+        Ready to use.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        If one of them is not what it should be.
+
+    Example
+    -------
+    >>> load_safely(Path("nowhere/hyperparams.yaml"), Path("w"), Path("l"))
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: nowhere lacks hyperparams.yaml: give the folder of ...
+    """
+    for path in (hyperparameters, weights, labels):
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path.parent} lacks {path.name}: give the folder of a "
+                "trained model, or what `speechbrain-merit export` makes of it."
+            )
+        if path != weights and path.stat().st_size > _MOST_BYTES:
+            raise ValueError(
+                f"{path} is no description of a model: it has more than "
+                f"{_MOST_BYTES} bytes."
+            )
+    tensors = read_weight_file(weights)
+    emotions = _read_emotions(labels)
+    # On this device a model of any size takes no memory.
+    with torch.device("meta"), _no_more_parameters_than(tensors):
+        outline, sample_rate_hz = _build(hyperparameters, tensors)
+    head = getattr(outline, "classifier", outline).emotion_head
+    if head is not None and head.num_classes != len(emotions):
+        raise ValueError(
+            f"{labels}: there are {len(emotions)} emotions for "
+            f"{head.num_classes} classes."
+        )
+    check_weights(outline, tensors, weights)
+    model, _ = _build(hyperparameters, tensors)
+    model.load_state_dict(tensors)
+    return PlainModel(model.eval(), emotions, sample_rate_hz)
+
+
+class _PartLoader(SafeLoader):
+    """Makes plain values, and parts of models where a tag names one."""
+
+    largest: int
+
+    def flatten_mapping(self, node: ruamel.yaml.MappingNode) -> None:
+        """Keeps `<<`, which could make much of little, from being merged."""
+
+
+def _build(
+    path: Path, weights: Mapping[str, torch.Tensor]
+) -> tuple[nn.Module, int]:
+    """Builds what the file says, with random weights that do not stay."""
+    lengths = (length for tensor in weights.values() for length in tensor.shape)
+    try:
+        loader = _PartLoader(path.read_text(encoding="utf-8"))
+        loader.largest = max(_LARGEST_SIZE, *lengths)
+        top = loader.get_single_node()
+        with torch.random.fork_rng(devices=[]):
+            found = {
+                key.value: loader.construct_document(value)
+                for key, value in top.value
+                if key.value in ("model", "sample_rate_hz")
+            }
+        model, rate_hz = found["model"], found["sample_rate_hz"]
+        if not isinstance(model, lobes.JointModel | lobes.EnhanceThenClassify):
+            raise ValueError(f"the model is a {type(model).__name__}.")
+        if type(rate_hz) is not int or not 1 <= rate_hz <= 10**6:
+            raise ValueError(f"sample_rate_hz must not be {rate_hz!r}.")
+    # A file of strangers may break anywhere, also what parses it.
+    except Exception as error:
+        raise ValueError(
+            f"{path} describes no model: {type(error).__name__}: "
+            f"{str(error)[:1000]}"
+        ) from error
+    return model, rate_hz
+
+
+def _encoder(
+    config: Mapping[str, Any],
+    source: None = None,
+    save_path: str | None = None,
+    **options: Any,
+) -> lobes.SpeechEncoder:
+    """A SpeechEncoder that fetches nothing."""
+    if source is not None:
+        raise ValueError(f"source is {source!r}: only config may be given")
+    return lobes.SpeechEncoder(config=config, **options)
+
+
+def _size(part: nn.Module, name: str) -> int:
+    """The size of a part, such as the encoder's `num_layers`."""
+    size = getattr(part, name)
+    if not isinstance(part, nn.Module) or type(size) is not int:
+        raise ValueError(f"{name} is no size of a part")
+    return size
+
+
+_CALLABLE: dict[str, Callable] = {
+    **{
+        f"speechbrain_merit.lobes.{name}": getattr(lobes, name)
+        for name in PARTS
+    },
+    "speechbrain_merit.lobes.SpeechEncoder": _encoder,
+    "getattr": _size,
+    "len": len,
+}
+
+
+def _make(
+    loader: _PartLoader, name: str, node: ruamel.yaml.Node
+) -> Callable[[], Any]:
+    """Gives what calls a part's constructor, all arguments checked."""
+    if name not in _CALLABLE:
+        raise ValueError(
+            f"line {node.start_mark.line + 1} names {name!r}: only parts of "
+            f"speechbrain_merit.lobes are built, which are {', '.join(PARTS)}"
+        )
+    arguments: list[Any] = []
+    options: dict[Any, Any] = {}
+    if isinstance(node, ruamel.yaml.MappingNode):
+        options = loader.construct_mapping(node, deep=True)
+    elif isinstance(node, ruamel.yaml.SequenceNode):
+        arguments = loader.construct_sequence(node, deep=True)
+    place = f"line {node.start_mark.line + 1}, {name}"
+    if isinstance(options.get("config"), dict):
+        options["config"] = checked_settings(options["config"])
+    for key, value in [*enumerate(arguments), *options.items()]:
+        for part in _parts_of(value):
+            if not _is_plain(part, loader.largest):
+                raise ValueError(f"{place}: {key} must not be {part!r}")
+    return functools.partial(_CALLABLE[name], *arguments, **options)
+
+
+def _construct(loader: _PartLoader, name: str, node: ruamel.yaml.Node) -> Any:
+    make = _make(loader, name, node)
+    try:
+        return make()
+    except Exception as error:
+        # PyTorch and transformers raise many kinds of errors for values that
+        # do not go together.
+        raise ValueError(
+            f"line {node.start_mark.line + 1}: {name} cannot be built: {error}"
+        ) from error
+
+
+_PartLoader.add_multi_constructor("!new:", _construct)
+_PartLoader.add_multi_constructor("!apply:", _construct)
+_PartLoader.add_multi_constructor("!name:", _make)
+
+
+def _parts_of(value: Any) -> Iterator[Any]:
+    """What an argument consists of: an encoder's options may have lists."""
+    if isinstance(value, dict):
+        for option in value.values():
+            yield from option if isinstance(option, list) else [option]
+    elif isinstance(value, list):
+        yield from value
+    else:
+        yield value
+
+
+def _is_plain(value: Any, largest: int) -> bool:
+    if type(value) is int:
+        return 0 <= value <= largest
+    if type(value) is float:
+        return math.isfinite(value)
+    kinds = (bool, str, nn.Module, functools.partial)
+    return value is None or isinstance(value, kinds)
+
+
+@contextlib.contextmanager
+def _no_more_parameters_than(
+    weights: Mapping[str, torch.Tensor],
+) -> Iterator[None]:
+    """Stops the construction of a model with more parts than a file has."""
+    # Some are registered twice, and those of a decoder are dropped.
+    left = iter(range(2 * len(weights) + 100))
+
+    def count(module: nn.Module, name: str, parameter: Any) -> None:
+        if next(left, None) is None:
+            raise ValueError("it has more parts than the file has tensors")
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _read_emotions(path: Path) -> list[str]:
+    try:
+        emotions = read_emotions(path)
+    # A file of strangers may break anywhere.
+    except Exception as error:
+        raise ValueError(f"{path} names no emotions: {error}") from error
+    wrong = [name for name in emotions if not _is_name(name)]
+    if wrong or not emotions or len(set(emotions)) != len(emotions):
+        raise ValueError(
+            f"{path} has the emotions {emotions}: give one or more distinct "
+            "names."
+        )
+    return emotions
+
+
+def _is_name(value: Any) -> bool:
+    """Whether it is a short text, and neither a path nor markup."""
+    return (
+        type(value) is str
+        and 0 < len(value) <= _MOST_LETTERS
+        and value.isprintable()
+        and value[0] not in ". "
+        and not set(value) & set("/\\<>")
+    )
