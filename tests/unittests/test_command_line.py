@@ -12,7 +12,7 @@ import torch
 from toy_model import EMOTIONS, write_experiment
 
 from speechbrain_merit.command_line import main
-from speechbrain_merit.command_line.input_files import find_jobs
+from speechbrain_merit.command_line.jobs import find_jobs
 from speechbrain_merit.inference import JointEnhancementClassifier
 
 

@@ -11,8 +11,7 @@ from PIL import Image
 from toy_model import write_experiment
 
 from speechbrain_merit.command_line import main
-from speechbrain_merit.command_line.batches import make_batches
-from speechbrain_merit.command_line.input_files import Job
+from speechbrain_merit.command_line.jobs import Job, make_batches
 from speechbrain_merit.inference.plots import (
     MAX_COLUMNS,
     spectrogram_db,
@@ -84,7 +83,7 @@ def test_a_batch_with_a_bad_file_loses_that_one_only(
 ):
     # It lies about its length, and so gets into a batch.
     monkeypatch.setattr(
-        "speechbrain_merit.command_line.batches._duration_s", lambda path: 1.0
+        "speechbrain_merit.command_line.jobs._duration_s", lambda path: 1.0
     )
     status, lines = process(model, noisy, tmp_path / "out", "--batch_size", 9)
     assert status == 1 and len(lines) == 5
