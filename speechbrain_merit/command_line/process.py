@@ -133,7 +133,8 @@ def run(
             results = _process(
                 loaded,
                 batch,
-                {"chunk_s": chunk_s, "overlap_s": overlap_s},
+                chunk_s,
+                overlap_s,
                 tasks=tasks,
                 timeline=timeline or plot,
                 keep_sample_rate=keep_sample_rate,
@@ -147,8 +148,8 @@ def run(
                 except FAILURES as error:
                     failures[job.source] = error
                 progress.update()
-    for source, error in failures.items():
-        name, reason = printable(str(source)), printable(str(error))
+    for source, failure in failures.items():
+        name, reason = printable(str(source)), printable(str(failure))
         logger.error("%s failed: %s", name, reason)
     if failures:
         logger.error("%d of %d files failed.", len(failures), len(jobs))
@@ -174,7 +175,8 @@ def _tasks(model: JointEnhancementClassifier, out: Path | None) -> list[str]:
 def _process(
     model: JointEnhancementClassifier,
     batch: Sequence[Job],
-    chunks: dict[str, float],
+    chunk_s: float,
+    overlap_s: float,
     **options: Any,
 ) -> list[ProcessedSpeech | Exception]:
     """Processes files together, or one by one where that fails."""
@@ -188,9 +190,14 @@ def _process(
     results: list[ProcessedSpeech | Exception] = []
     for job in batch:
         try:
-            results.append(
-                model.process_file(job.source, job.output, **chunks, **options)
+            result = model.process_file(
+                job.source,
+                job.output,
+                chunk_s=chunk_s,
+                overlap_s=overlap_s,
+                **options,
             )
+            results.append(result)
         except FAILURES as error:
             results.append(error)
     return results
@@ -262,7 +269,7 @@ class Outputs:
         if "emotion" in record:
             probability = record["posteriors"][record["emotion"]]
             emotion = f"{record['emotion']} ({probability:.0%})"
-        if self.plot:
+        if self.plot and job.output is not None and job.plot is not None:
             title = ": ".join(filter(None, [job.source.name, emotion]))
             plot_files(
                 job.source,
