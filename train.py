@@ -32,10 +32,12 @@ from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.train_logger import TensorboardLogger
 from speechbrain_merit.config import check_hyperparameters, compose
-from speechbrain_merit.data.batches import count_optimizer_steps, spread_batches
-from speechbrain_merit.data.dynamic_batching import use_batch_sampler
-from speechbrain_merit.data.label_file import write_labels_once
-from speechbrain_merit.data.labels import map_label
+from speechbrain_merit.data.batches import (
+    count_optimizer_steps,
+    spread_batches,
+    use_batch_sampler,
+)
+from speechbrain_merit.data.labels import map_label, write_labels_once
 from speechbrain_merit.data.manifests import (
     load_utterances,
     manifest_paths,

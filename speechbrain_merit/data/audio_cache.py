@@ -5,17 +5,16 @@ Authors
 """
 
 import collections
-import contextlib
 import hashlib
 import os
-import uuid
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from speechbrain_merit.data.audio import read_mono
+from .atomic_write import atomic_write
+from .audio import read_mono
 
 # Part of every key; to be raised when `read_mono` gives other samples.
 _VERSION = 1
@@ -146,17 +145,10 @@ class AudioCache:
     def _to_folder(self, key: str, samples: torch.Tensor) -> None:
         if self.folder is None:
             return
-        path = self._file(self.folder, key)
-        # Under its name only when whole: other processes may look.
-        partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                np.save(file, samples.numpy())
-            os.replace(partial, path)
+            with atomic_write(self._file(self.folder, key)) as partial:
+                np.save(partial, samples.numpy())
         except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink()
             raise ValueError(
                 f"The audio cache {self.folder} cannot be written to: {error}. "
                 "Make room there, or set audio_cache_folder to another folder "

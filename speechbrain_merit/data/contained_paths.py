@@ -10,8 +10,9 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import posixpath
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 _PATH_KEYS = ("wav", "noisy_wav")
@@ -92,12 +93,4 @@ def _below_root(path: str) -> str:
 
 def _leaves_its_folder(path: str) -> bool:
     """Whether the `..` of a relative path lead above its start."""
-    if PurePosixPath(path).is_absolute():
-        return False
-    depth = 0
-    for part in path.split("/"):
-        if part not in ("", "."):
-            depth += -1 if part == ".." else 1
-        if depth < 0:
-            return True
-    return False
+    return posixpath.normpath(path).split("/")[0] == ".."

@@ -1,10 +1,15 @@
-"""Labels of a corpus as those of a model.
+"""Labels of a corpus as those of a model, and the outputs that they are.
 
 Authors
  * The speechbrain-merit developers 2026
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from speechbrain.dataio.encoder import CategoricalEncoder
+
+from .atomic_write import atomic_write
 
 
 def map_label(
@@ -49,3 +54,31 @@ def map_label(
             "null to leave it out."
         )
     return mapped
+
+
+def write_labels_once(path: str | Path, emotions: Sequence[str]) -> None:
+    """Writes a `CategoricalEncoder`, whole or not at all, if it is not there.
+
+    Arguments
+    ---------
+    path : str or Path
+        Where to.
+    emotions : sequence of str
+        In the order of the model's outputs.
+
+    Example
+    -------
+    >>> path = getfixture("tmpdir") / "label_encoder.txt"
+    >>> write_labels_once(path, ["angry", "sad"])
+    >>> encoder = CategoricalEncoder()
+    >>> encoder.load(path)
+    >>> encoder.lab2ind
+    {'angry': 0, 'sad': 1}
+    """
+    path = Path(path)
+    if path.exists():
+        return
+    encoder = CategoricalEncoder()
+    encoder.update_from_iterable(emotions, sequence_input=False)
+    with atomic_write(path) as partial:
+        encoder.save(partial)

@@ -11,11 +11,11 @@ Authors
 
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .atomic_write import atomic_write
 from .contained_paths import check_manifest_paths
 
 # start_s and duration_s cut the utterance out of its file; emotion may be
@@ -81,17 +81,15 @@ def write_manifest(
                 f"{path}: item {name} has the fields {sorted(fields)}, "
                 f"not {sorted(keys)}."
             )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
     text = json.dumps(dict(entries), indent=1, ensure_ascii=False)
     try:
-        partial.write_text(text + "\n", encoding="utf-8")
+        with atomic_write(path) as partial:
+            partial.write_text(text + "\n", encoding="utf-8")
     except UnicodeEncodeError as error:
         raise ValueError(
             f"{path}: {error.object[error.start - 40 : error.end]!r} is part of "
             "a file's name that is not in UTF-8: rename the file."
         ) from error
-    os.replace(partial, path)
 
 
 def read_manifest(path: str | Path) -> dict[str, dict[str, Any]]:

@@ -11,10 +11,7 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.sampler import DistributedSamplerWrapper
 from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.epoch_loop import EpochCounter
-from speechbrain_merit.data.dynamic_batching import (
-    make_batch_sampler,
-    use_batch_sampler,
-)
+from speechbrain_merit.data.batches import make_batch_sampler, use_batch_sampler
 
 MAX_DURATION_S = 12.0
 OPTIONS = {

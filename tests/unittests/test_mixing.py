@@ -10,12 +10,7 @@ import soundfile
 import torch
 
 from speechbrain.augment.augmenter import Augmenter
-from speechbrain.augment.time_domain import (
-    AddNoise,
-    AddReverb,
-    DropChunk,
-    SpeedPerturb,
-)
+from speechbrain.augment.time_domain import AddNoise, DropChunk, SpeedPerturb
 from speechbrain_merit.data.manifests import (
     NOISE_KEYS,
     UTTERANCE_KEYS,
@@ -25,7 +20,6 @@ from speechbrain_merit.data.manifests import (
 from speechbrain_merit.data.mixing import (
     EvaluationMixer,
     NoiseSource,
-    SeededAddReverb,
     TrainingMixer,
     generator_for,
     mix_at_snr,
@@ -260,29 +254,6 @@ def test_augmentation_is_seeded_and_respects_the_target(corpus):
     assert dropped.any() and (mixture.speech[dropped] != 0).all()
     torch.rand(3)
     assert torch.equal(mix(mixer, utterances, "u0").noisy, mixture.noisy)
-
-
-def test_reverberation_is_seeded(tmp_path):
-    rows = ["ID,duration,wav,wav_format,wav_opts"]
-    for number in range(8):
-        response = np.zeros(400)
-        response[[0, 40 * (number + 1)]] = 1.0, 0.5
-        soundfile.write(tmp_path / f"r{number}.wav", response, RATE)
-        rows.append(f"r{number},0.025,{tmp_path}/r{number}.wav,wav,")
-    csv_file = tmp_path / "rirs.csv"
-    csv_file.write_text("\n".join(rows) + "\n")
-    waveform = torch.randn(1, RATE)
-    reverb = SeededAddReverb(str(csv_file))
-    assert isinstance(reverb, AddReverb)
-    first = []
-    for seed in range(20):
-        with seeded(seed):
-            first.append(reverb(waveform))
-    for seed in (5, 0, 19):
-        with seeded(seed):
-            assert torch.equal(reverb(waveform), first[seed])
-    distinct = {tuple(result[0, :900].tolist()) for result in first}
-    assert 4 < len(distinct) <= 8
 
 
 def test_evaluation_plan_is_fixed_and_makes_what_it_says(corpus):

@@ -10,7 +10,7 @@ import sys
 import pytest
 import torch
 
-from speechbrain_merit.data.label_file import write_labels_once
+from speechbrain_merit.data.labels import write_labels_once
 from speechbrain_merit.lobes import Routing
 from speechbrain_merit.training.checkpoints import WholeCheckpointer
 from speechbrain_merit.training.faults import (

@@ -8,7 +8,6 @@ from .evaluation_plan import EvaluationMixer, plan_mixtures
 from .given_pair import read_pair
 from .mixture import Mixture, mix_at_snr
 from .noise_source import NoiseSource
-from .reverb import SeededAddReverb
 from .seeding import generator_for, seeded
 from .training_mixer import TrainingMixer
 
@@ -16,7 +15,6 @@ __all__ = [
     "EvaluationMixer",
     "Mixture",
     "NoiseSource",
-    "SeededAddReverb",
     "TrainingMixer",
     "generator_for",
     "mix_at_snr",

@@ -126,7 +126,7 @@ def _draw(
     crop, _ = source.draw(num_samples, generator_for(*purpose))
     return {
         "noise": crop.noise_id,
-        "noise_type": source.fields(crop.noise_id)["noise_type"],
+        "noise_type": source.entries[crop.noise_id]["noise_type"],
         "noise_offset": crop.offset,
         "snr_db": snr_db,
     }

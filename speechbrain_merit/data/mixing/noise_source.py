@@ -6,7 +6,7 @@ Authors
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -158,21 +158,6 @@ class NoiseSource:
             return recording[crop.offset : stop].clone()
         index = torch.arange(crop.offset, crop.offset + num_samples)
         return recording[index % len(recording)]
-
-    def fields(self, noise_id: str) -> Mapping[str, Any]:
-        """Gives the manifest's fields of a recording.
-
-        Arguments
-        ---------
-        noise_id : str
-            Identity of the recording.
-
-        Returns
-        -------
-        Mapping
-            Its fields.
-        """
-        return self.entries[noise_id]
 
     def _decode(self, noise_id: str) -> torch.Tensor:
         fields = self.entries[noise_id]

@@ -41,7 +41,7 @@ class TrainingMixer:
     max_duration_s : float
         Longer utterances are cut at their end.
     speech_augmentation : Augmenter, optional
-        Changes the speech before noise is added, e.g. speed or reverberation;
+        Changes the speech before noise is added, e.g. its speed;
         the target changes with it, and so does a noisy version that is given.
     mixture_augmentation : Augmenter, optional
         Changes the mixture alone, e.g. dropped bands or chunks, and must keep

@@ -12,12 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from speechbrain.dataio import audio_io
-from speechbrain.utils.parallel import parallel_map
 
 from .files import printable, read_sound
 
-# What a thread takes at a time, and what a kill may cost.
-_CHUNK_SIZE = 64
 # A path, its size and time of change, whether it was decoded: what an entry
 # of the cache holds for.
 _Stamp = tuple[str, int, int, bool]
@@ -74,14 +71,8 @@ def measure_durations(
         cache_file.open("a", encoding="utf-8") as stream,
         ThreadPoolExecutor(num_jobs) as executor,
     ):
-        outcomes = parallel_map(
-            measure,
-            paths,
-            chunk_size=_CHUNK_SIZE,
-            executor=executor,
-            progress_bar=False,
-        )
-        for path, (stamp, outcome) in zip(paths, outcomes, strict=True):
+        outcomes = zip(paths, executor.map(measure, paths), strict=True)
+        for path, (stamp, outcome) in outcomes:
             if isinstance(outcome, str):
                 faults[path] = outcome
                 continue

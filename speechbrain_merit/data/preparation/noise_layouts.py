@@ -10,6 +10,7 @@ Authors
 
 import csv
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -143,41 +144,14 @@ def _split_folders(noise_folder: Path) -> list[Recording]:
     return found
 
 
-def _type_folders(noise_folder: Path) -> list[Recording]:
-    found = [
-        Recording(path, Path(path).parts[0], path)
-        for path in find_audio(noise_folder)
-        if "/" in path
-    ]
+def _by_path(
+    pattern: str, wanted: str, looked_for: str, noise_folder: Path
+) -> list[Recording]:
+    """Lists the files whose paths match, with their `type`."""
+    matches = [re.fullmatch(pattern, p, re.S) for p in find_audio(noise_folder)]
+    found = [Recording(m[0], m["type"], m[0]) for m in matches if m]
     if not found:
-        raise layout_error(noise_folder, "*/*.*", "folders of recordings")
-    return found
-
-
-def _musan(noise_folder: Path) -> list[Recording]:
-    found = [
-        Recording(path, Path(path).parts[0], path)
-        for path in find_audio(noise_folder)
-        if path.startswith(("music/", "noise/", "speech/"))
-    ]
-    if not found:
-        raise layout_error(
-            noise_folder, "noise", "folders music, noise and speech of MUSAN"
-        )
-    return found
-
-
-def _demand(noise_folder: Path) -> list[Recording]:
-    # The sixteen channels are one recording by as many microphones.
-    found = [
-        Recording(path, Path(path).parent.name, path)
-        for path in find_audio(noise_folder)
-        if path.endswith("/ch01.wav")
-    ]
-    if not found:
-        raise layout_error(
-            noise_folder, "*/ch01.wav", "folders such as DKITCHEN with ch01.wav"
-        )
+        raise layout_error(noise_folder, wanted, looked_for)
     return found
 
 
@@ -223,9 +197,22 @@ def _items(file: Path) -> list[dict[str, Any]]:
 
 _LAYOUTS = {
     "split_folders": _split_folders,
-    "type_folders": _type_folders,
-    "musan": _musan,
-    "demand": _demand,
+    "type_folders": functools.partial(
+        _by_path, "(?P<type>[^/]+)/.+", "*/*.*", "folders of recordings"
+    ),
+    "musan": functools.partial(
+        _by_path,
+        "(?P<type>music|noise|speech)/.+",
+        "noise",
+        "folders music, noise and speech of MUSAN",
+    ),
+    # The sixteen channels are one recording by as many microphones.
+    "demand": functools.partial(
+        _by_path,
+        r"(.+/)?(?P<type>[^/]+)/ch01\.wav",
+        "*/ch01.wav",
+        "folders such as DKITCHEN with ch01.wav",
+    ),
     "dns": _dns,
 }
 KINDS = (*_LAYOUTS, "manifests")
