@@ -1,10 +1,5 @@
 """Trainings that a machine fails: killed, out of disk or out of memory.
 
-Run as a script, this is a process that has imported all that a training
-needs. For every line that it reads, it starts a training as a child, says its
-process number, and then how it ended. Imports would take most of the time of
-a small training otherwise, and most of the random kills.
-
 Authors
  * The speechbrain-merit developers 2026
 """
@@ -13,19 +8,15 @@ import contextlib
 import dataclasses
 import errno
 import io
-import json
 import os
 import resource
-import runpy
 import signal
-import subprocess
-import sys
 import time
-import traceback
 from pathlib import Path
 
 import yaml
-from small_run import ROOT, command
+from small_run import command, draw_nothing
+from warm_process import warm_process
 
 # Learns nothing, but has all that a training has.
 TINY = {
@@ -75,70 +66,49 @@ class Fault:
     number: int = 1
 
 
-class WarmProcess:
-    """What starts trainings without waiting for imports.
-
-    `cpu_s` is the time that all trainings took of a processor.
-    """
-
-    def __init__(self):
-        self.cpu_s = 0.0
-
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            [sys.executable, __file__],
-            cwd=ROOT,
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        return self
-
-    def __exit__(self, *exception):
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
-
-    def start(self, folder, data, fault=None, **options):
-        """Starts a training; gives its process number."""
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "phase.txt").unlink(missing_ok=True)
+def start_training(folder, data, fault=None, **options):
+    """Starts a small training that may fail; gives its process number."""
+    phase = _phase_file()
+    phase.unlink(missing_ok=True)
+    return warm_process().start(
         # Without the interpreter.
-        arguments = command(folder, data, **{**TINY, **options})[1:]
-        request = {
-            "arguments": [str(argument) for argument in arguments],
+        command(folder, data, **{**TINY, **options})[1:],
+        before="faulty_machine.prepare",
+        given={
             "fault": dataclasses.asdict(fault or Fault()),
-            "log": str(folder / "output.txt"),
-            "phase": str(folder / "phase.txt"),
-        }
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+            "phase": str(phase),
+        },
+    )
 
-    def wait(self):
-        """Waits for the training; gives its status, and what it printed."""
-        status, cpu_s = self.process.stdout.readline().split()
-        self.cpu_s += float(cpu_s)
-        return int(status), (self.folder / "output.txt").read_text()
 
-    def run(self, *args, **kwargs):
-        """Starts a training and waits for it."""
-        self.start(*args, **kwargs)
-        return self.wait()
+def train(*args, **kwargs):
+    """Runs a training; gives its status, and what it printed."""
+    start_training(*args, **kwargs)
+    return warm_process().wait()
 
-    def run_killed(self, cpu_s, *args, **kwargs):
-        """Starts a training, and kills it when it has taken so much time.
 
-        Time of a processor: it says the same whatever else is running.
-        """
-        number = self.start(*args, **kwargs)
-        ticks = cpu_s * os.sysconf("SC_CLK_TCK")
-        while _is_below(number, ticks):
-            time.sleep(0.003)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(number, signal.SIGKILL)
-        return self.wait()
+def train_killed(cpu_s, *args, **kwargs):
+    """Starts a training, and kills it when it has taken so much time.
+
+    Time of a processor: it says the same whatever else is running.
+    """
+    number = start_training(*args, **kwargs)
+    ticks = cpu_s * os.sysconf("SC_CLK_TCK")
+    while _is_below(number, ticks):
+        time.sleep(0.003)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(number, signal.SIGKILL)
+    return warm_process().wait()
+
+
+def read_phase() -> str:
+    """What the last training was doing when it ended."""
+    phase = _phase_file()
+    return (phase.read_text().strip() if phase.exists() else "") or "starting"
+
+
+def _phase_file() -> Path:
+    return warm_process().log.with_name("phase.txt")
 
 
 def _is_below(number: int, ticks: float) -> bool:
@@ -149,12 +119,6 @@ def _is_below(number: int, ticks: float) -> bool:
         return False
     fields = text.rsplit(")", maxsplit=1)[1].split()
     return fields[0] != "Z" and int(fields[11]) + int(fields[12]) < ticks
-
-
-def read_phase(folder: Path) -> str:
-    """What a training was doing when it ended."""
-    path = folder / "phase.txt"
-    return (path.read_text().strip() if path.exists() else "") or "starting"
 
 
 def assert_same_end(folder: Path, straight: Path) -> None:
@@ -196,43 +160,15 @@ def find_epoch(folder: Path, epoch: int) -> Path:
     raise AssertionError(f"{folder} has no checkpoint of epoch {epoch}.")
 
 
-def serve() -> None:
-    """Starts a training for every line that is read."""
-    for line in sys.stdin:
-        request = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            train(**request)
-        print(child, flush=True)
-        _, status, usage = os.wait4(child, 0)
-        cpu_s = usage.ru_utime + usage.ru_stime
-        print(os.waitstatus_to_exitcode(status), cpu_s, flush=True)
-
-
-def train(arguments: list[str], fault: dict, log: str, phase: str) -> None:
-    """Runs a training in this process, which ends with it."""
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    status = 0
-    try:
-        watch_phases(phase)
-        put_in(Fault(**fault))
-        sys.argv = arguments
-        runpy.run_path(arguments[0], run_name="__main__")
-    except BaseException:
-        traceback.print_exc()
-        status = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+def prepare(fault: dict, phase: str) -> None:
+    """What a training's process does before it trains."""
+    draw_nothing()
+    watch_phases(phase)
+    put_in(Fault(**fault))
 
 
 def watch_phases(path: str) -> None:
     """Keeps the file up to date with what the training is doing."""
-    from matplotlib.figure import Figure
-
     import speechbrain as sb
     from speechbrain_merit.training import checkpoints
 
@@ -257,9 +193,6 @@ def watch_phases(path: str) -> None:
         setattr(owner, name, outer)
 
     note()
-    # The list of all packages and the figures take longer than all else.
-    sb.utils.logger.get_environment_description = lambda: ""
-    Figure.savefig = lambda self, path, **options: Path(path).touch()
     watch(sb.Brain, "_fit_train", "training")
     watch(sb.Brain, "_fit_valid", "validating")
     watch(sb.Brain, "evaluate", "testing")
@@ -335,11 +268,3 @@ def put_in(fault: Fault) -> None:
     elif fault.place == "testing":
         progress = evaluation_progress.EvaluationProgress
         at_call(progress, "count_batch", kill)
-
-
-if __name__ == "__main__":
-    import transformers.models.wavlm.modeling_wavlm  # noqa: F401
-
-    import speechbrain_merit.metrics  # noqa: F401
-
-    serve()

@@ -13,14 +13,15 @@ Authors
 
 import csv
 import operator
-import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from warm_process import ROOT, warm_process
+
 _COMPARISONS = {
     "<=": operator.le,
     ">=": operator.ge,
@@ -56,7 +57,7 @@ def read_rows(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def run_row(
-    row: dict[str, str], output_folder: Path, root: Path = ROOT
+    row: dict[str, str], output_folder: Path
 ) -> subprocess.CompletedProcess:
     """Runs the script of a line.
 
@@ -66,8 +67,6 @@ def run_row(
         Fields of the line.
     output_folder : Path
         For the experiment.
-    root : Path
-        The checkout that its paths start from.
 
     Returns
     -------
@@ -82,21 +81,20 @@ def run_row(
     # Debugging makes two batches of everything, which no bound can be for.
     if "performance_check" not in row["test_debug_checks"]:
         flags.append("--debug")
-    paths = (row["Script_file"], row["Hparam_file"])
-    # A shell reads it, as upstream's runner has it: values are quoted.
-    line = " ".join([f'"{sys.executable}"', *paths, *flags])
-    recipe = (root / row["Script_file"]).parent
-    path = os.pathsep.join([str(recipe), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        line,
-        shell=True,
-        cwd=root,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHONPATH": path},
-        check=False,
+    # As a shell reads it for upstream's runner: values are quoted.
+    line = shlex.split(
+        " ".join([row["Script_file"], row["Hparam_file"], *flags])
     )
+    recipe = (ROOT / row["Script_file"]).parent
+    warm_process().start(
+        line, before="recipe_rows.import_from", given={"folder": str(recipe)}
+    )
+    return subprocess.CompletedProcess(line, *warm_process().wait())
+
+
+def import_from(folder: str) -> None:
+    """Puts a folder on Python's path, as upstream's runner does."""
+    sys.path.insert(1, folder)
 
 
 def failures(checks: str, output_folder: Path) -> Iterator[str]:

@@ -4,33 +4,27 @@ import subprocess
 import sys
 
 import pytest
-from faulty_machine import Fault, WarmProcess, assert_same_end
+from faulty_machine import Fault, assert_same_end, train
 
 KILLED = -9
 
 
 @pytest.fixture(scope="module")
-def warm():
-    with WarmProcess() as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def straight(warm, tmp_path_factory, data):
+def straight(tmp_path_factory, data):
     """A training without faults."""
     folder = tmp_path_factory.mktemp("straight") / "run"
-    status, output = warm.run(folder, data)
+    status, output = train(folder, data)
     assert status == 0, output[-3000:]
     return folder
 
 
 def test_a_training_survives_one_fault_after_the_other(
-    warm, straight, data, tmp_path
+    straight, data, tmp_path
 ):
     folder = tmp_path / "run"
 
     def fail(fault, message, **options):
-        status, output = warm.run(folder, data, fault, **options)
+        status, output = train(folder, data, fault, **options)
         assert status == (KILLED if message is None else 1), output[-3000:]
         assert message is None or message in output, output[-3000:]
         return output
@@ -55,13 +49,13 @@ def test_a_training_survives_one_fault_after_the_other(
     fail(Fault("kill", "deleting", 3), None)
     fail(Fault("kill", "testing", 4), None)
     assert (folder / "test_progress_0.ckpt").exists()
-    status, output = warm.run(folder, data)
+    status, output = train(folder, data)
     assert status == 0, output[-3000:]
     assert "Resuming the test after 3 batches" in output
     assert_same_end(folder, straight)
 
 
-def test_two_at_once_are_refused(warm, straight, data):
+def test_two_at_once_are_refused(straight, data):
     """The one that has the folder goes on; nothing of it is touched."""
     before = {path: path.stat().st_mtime_ns for path in straight.rglob("*")}
     holding = (
@@ -75,7 +69,7 @@ def test_two_at_once_are_refused(warm, straight, data):
         text=True,
     ) as holder:
         holder.stdout.readline()
-        status, output = warm.run(straight, data)
+        status, output = train(straight, data)
         assert status == 1
         assert f"in use by process {holder.pid}" in output
         assert "another output_folder" in output
@@ -85,4 +79,4 @@ def test_two_at_once_are_refused(warm, straight, data):
         for path, time in before.items()
         if path.is_file() and path.stat().st_mtime_ns != time
     }
-    assert changed <= {"train.lock", "output.txt", "phase.txt"}
+    assert changed <= {"train.lock"}

@@ -18,7 +18,7 @@ from speechbrain_merit.pretrained.weights import read_weights
 def finished(tmp_path_factory, data):
     """A run from start to end; its folder and what it printed."""
     folder = tmp_path_factory.mktemp("run")
-    result = run(folder, data)
+    result = run(folder, data, draw=True)
     assert result.returncode == 0, result.stdout[-3000:]
     return folder, result.stdout
 

@@ -16,6 +16,8 @@ from speechbrain_merit.pretrained.weights import read_weights
 
 VARIANTS = sorted(path.stem for path in (ROOT / "hparams").glob("*.yaml"))
 PLAIN = [name for name in VARIANTS if name != "se_then_ser"]
+# Of every task and both, beside sparse_merit in test_train.py.
+SHORT = ("merit_plus", "se_only", "ser_only")
 TASKS = {"ser_only": {"ser"}, "se_only": {"se"}}
 WITHOUT_GATES = ("naive_mtl", "task_specific_mtl", "ser_only", "se_only")
 # Dropout would keep a batch from being learned.
@@ -59,9 +61,26 @@ def check_results(folder: Path, name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in SHORT else pytest.mark.long)
+        for name in PLAIN
+    ],
+)
 def test_a_variant_trains_and_tests(trained, name):
     check_results(trained(name), name)
+
+
+def test_every_metric_of_the_yaml_is_computed(tmp_path, data):
+    """In the small trainings of other tests, those that take long are not."""
+    metrics = ["pesq_wb", "stoi", "ssnr_db", "si_sdr_db"]
+    options = {"enhancement_metrics": f"[{', '.join(metrics)}]"}
+    result = run(tmp_path, data, number_of_epochs=1, **options)
+    assert result.returncode == 0, result.stdout[-3000:]
+    results = json.loads((tmp_path / "results.json").read_text())
+    for condition in results["conditions"]:
+        assert list(condition["se"]) == list(condition["noisy"]) == metrics
 
 
 def test_a_classifier_is_trained_on_enhanced_speech(trained):
