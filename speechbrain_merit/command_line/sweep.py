@@ -1,4 +1,4 @@
-"""`speechbrain-merit sweep`: many systems, folds and seeds, one command.
+"""`speechbrain-merit sweep`: many variants, folds and seeds, one command.
 
 Authors
  * The speechbrain-merit developers 2026
@@ -16,7 +16,7 @@ from speechbrain_merit.experiments.sweep import (
     Outcome,
     Progress,
     Scheduler,
-    parse_systems,
+    parse_variants,
     plan_runs,
     read_spec,
     summary_text,
@@ -44,7 +44,7 @@ def run(
     jobs: int = 1,
     dry_run: bool = False,
 ) -> int:
-    """Trains and tests systems over folds and seeds.
+    """Trains and tests variants over folds and seeds.
 
     This goes one after another, or side by side. A run that fails stops no
     other. What is finished is not run again: the same command goes on after
@@ -108,7 +108,7 @@ def run(
     chosen = _chosen(spec, variants, folds, seeds, corpus)
     out = out or Path("results") / chosen["corpus"]
     runs = plan_runs(
-        parse_systems(chosen["variants"]),
+        parse_variants(chosen["variants"]),
         list(dict.fromkeys(chosen["folds"])),
         list(dict.fromkeys(chosen["seeds"])),
         chosen["corpus"],

@@ -17,7 +17,7 @@ from speechbrain_merit.config import read_overrides
 from speechbrain_merit.experiments.sweep import (
     Progress,
     Scheduler,
-    parse_systems,
+    parse_variants,
     plan_runs,
     read_spec,
     summary_text,
@@ -78,7 +78,7 @@ def script(tmp_path):
 
 def plan(script, variants, folds=(0,), options=(), seeds=(7,)):
     return plan_runs(
-        parse_systems(variants),
+        parse_variants(variants),
         folds,
         seeds,
         "mini",
@@ -409,7 +409,7 @@ def test_summary_has_no_figures_of_what_is_missing(script):
 def test_names_of_the_variants_are_those_of_the_repository():
     """What the sweep knows by name is there by that name."""
     folder = Path(__file__).parents[2] / "hparams"
-    systems = parse_systems(["se_then_ser"])
-    runs = plan_runs(systems, [0], [1], "mini", Path("out"), folder)
+    variants = parse_variants(["se_then_ser"])
+    runs = plan_runs(variants, [0], [1], "mini", Path("out"), folder)
     names = [run.folder.parent.name for run in runs]
     assert names == ["se_only", "se_then_ser"]

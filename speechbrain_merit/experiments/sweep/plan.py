@@ -1,4 +1,4 @@
-"""What a sweep runs: systems, folds and seeds, and what needs what.
+"""What a sweep runs: variants, folds and seeds, and what needs what.
 
 Authors
  * The speechbrain-merit developers 2026
@@ -22,21 +22,21 @@ SPEC_KEYS = ("variants", "folds", "seeds", "corpus", "options")
 
 
 @dataclasses.dataclass(frozen=True)
-class System:
-    """A variant with what it is run with.
+class Variant:
+    """A file of `hparams` with what it is run with.
 
     Arguments
     ---------
     name : str
-        For folders and tables.
-    variant : str
-        Name of its file in `hparams`.
+        For folders and tables; what results call their system.
+    file : str
+        Name of the file, without its extension.
     options : tuple of str
-        Arguments of train.py for this system alone.
+        Arguments of train.py for this variant alone.
     """
 
     name: str
-    variant: str
+    file: str
     options: tuple[str, ...] = ()
 
 
@@ -139,7 +139,9 @@ def as_arguments(options: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def parse_systems(variants: Iterable[str | Mapping[str, Any]]) -> list[System]:
+def parse_variants(
+    variants: Iterable[str | Mapping[str, Any]],
+) -> list[Variant]:
     """Reads the variants of a description.
 
     Arguments
@@ -149,7 +151,7 @@ def parse_systems(variants: Iterable[str | Mapping[str, Any]]) -> list[System]:
 
     Returns
     -------
-    list of System
+    list of Variant
         In the same order.
 
     Raises
@@ -159,13 +161,13 @@ def parse_systems(variants: Iterable[str | Mapping[str, Any]]) -> list[System]:
 
     Example
     -------
-    >>> parse_systems([{"top2": {"variant": "sparse_merit", "top_k": 2}}])
-    [System(name='top2', variant='sparse_merit', options=('--top_k=2',))]
+    >>> parse_variants([{"top2": {"variant": "sparse_merit", "top_k": 2}}])
+    [Variant(name='top2', file='sparse_merit', options=('--top_k=2',))]
     """
-    systems = []
+    found = []
     for entry in variants:
         if isinstance(entry, str):
-            systems.append(System(entry, entry))
+            found.append(Variant(entry, entry))
             continue
         if not isinstance(entry, Mapping) or len(entry) != 1:
             raise ValueError(
@@ -174,13 +176,13 @@ def parse_systems(variants: Iterable[str | Mapping[str, Any]]) -> list[System]:
             )
         ((name, options),) = entry.items()
         options = dict(options)
-        variant = options.pop("variant", name)
-        systems.append(System(name, variant, as_arguments(options)))
-    return systems
+        file = options.pop("variant", name)
+        found.append(Variant(name, file, as_arguments(options)))
+    return found
 
 
 def plan_runs(
-    systems: Sequence[System],
+    variants: Sequence[Variant],
     folds: Sequence[Any],
     seeds: Sequence[Any],
     corpus: str,
@@ -190,84 +192,84 @@ def plan_runs(
 ) -> list[PlannedRun]:
     """Lists the runs of a sweep, those that others need before them.
 
-    A system that needs a trained enhancer gets the one of the same fold and
+    A variant that needs a trained enhancer gets the one of the same fold and
     seed, which is added where it is missing.
 
     Arguments
     ---------
-    systems : sequence of System
+    variants : sequence of Variant
         What to train.
     folds : sequence
-        Each with every system.
+        Each with every variant.
     seeds : sequence
-        Each with every system and fold.
+        Each with every variant and fold.
     corpus : str
         Name of the corpus.
     out : Path
-        Folder for all of it; a run goes to `<system>/fold<fold>_seed<seed>`.
+        Folder for all of it; a run goes to `<variant>/fold<fold>_seed<seed>`.
     variant_folder : Path
-        Where the YAML files of the variants are.
+        Where the YAML files are.
     options : sequence of str
         Arguments of train.py for every run. Of two for one key the last one
-        counts, and one of a system's own before these.
+        counts, and one of a variant's own before these.
 
     Returns
     -------
     list of PlannedRun
-        Fold by fold, so that the first folds of all systems are there first.
+        Fold by fold, so that the first folds of all variants are there first.
 
     Raises
     ------
     ValueError
-        If a variant is unknown, two systems have the same name, or an option
+        If there is no such file, two variants have the same name, or an option
         is one that the sweep itself sets.
 
     Example
     -------
     >>> folder = Path(getfixture("tmpdir"))
     >>> _ = (folder / "se_only.yaml").write_text("seed: 1")
-    >>> systems = [System("se_only", "se_only")]
-    >>> runs = plan_runs(systems, [0], [7], "mini", Path("out"), folder)
+    >>> variants = parse_variants(["se_only"])
+    >>> runs = plan_runs(variants, [0], [7], "mini", Path("out"), folder)
     >>> [run.name for run in runs]
     ['se_only/fold0_seed7']
     """
-    _check_systems(systems, variant_folder)
+    _check_variants(variants, variant_folder)
     cascades = {
-        system.name
-        for system in systems
-        if _needs_enhancer(system, variant_folder, options)
+        variant.name
+        for variant in variants
+        if _needs_enhancer(variant, variant_folder, options)
     }
-    if cascades and ENHANCER_VARIANT not in (s.name for s in systems):
-        enhancer = System(ENHANCER_VARIANT, ENHANCER_VARIANT)
-        _check_systems([enhancer], variant_folder)
-        systems = [enhancer, *systems]
-    ordered = sorted(systems, key=lambda system: system.name in cascades)
+    if cascades and ENHANCER_VARIANT not in (v.name for v in variants):
+        enhancer = Variant(ENHANCER_VARIANT, ENHANCER_VARIANT)
+        _check_variants([enhancer], variant_folder)
+        variants = [enhancer, *variants]
+    ordered = sorted(variants, key=lambda variant: variant.name in cascades)
     runs = []
-    for fold, seed, system in itertools.product(folds, seeds, ordered):
+    for fold, seed, variant in itertools.product(folds, seeds, ordered):
         name = f"fold{fold}_seed{seed}"
-        folder, needs = out / system.name / name, None
+        folder, needs = out / variant.name / name, None
         own = {"corpus": corpus, "fold": fold, "seed": seed}
         own["output_folder"] = str(folder)
-        if system.name != system.variant:
-            own["system"] = system.name
-        if system.name in cascades:
+        if variant.name != variant.file:
+            own["system"] = variant.name
+        if variant.name in cascades:
             needs = out / ENHANCER_VARIANT / name
             own[ENHANCER_KEY] = str(needs / "pretrained")
-        variant = str(variant_folder / f"{system.variant}.yaml")
-        arguments = (variant, *_arguments(system, own, options))
+        file = str(variant_folder / f"{variant.file}.yaml")
+        arguments = (file, *_arguments(variant, own, options))
         runs.append(PlannedRun(folder, arguments, needs))
     return runs
 
 
 def _arguments(
-    system: System, own: Mapping[str, Any], options: Sequence[str]
+    variant: Variant, own: Mapping[str, Any], options: Sequence[str]
 ) -> tuple[str, ...]:
     """Puts what the sweep sets before what was given."""
-    given = _by_key([*options, *system.options])
+    given = _by_key([*options, *variant.options])
     taken = sorted(given.keys() & {f"--{key}" for key in own})
     if taken:
         raise ValueError(
-            f"The options of {system.name} hold {taken}, which the sweep sets "
+            f"The options of {variant.name} hold {taken}, which the sweep sets "
             "for every run: give folds, seeds, corpus or --out instead."
         )
     return *as_arguments(own), *itertools.chain(*given.values())
@@ -286,25 +288,25 @@ def _by_key(arguments: Sequence[str]) -> dict[str, list[str]]:
     return found
 
 
-def _check_systems(systems: Sequence[System], variant_folder: Path) -> None:
+def _check_variants(variants: Sequence[Variant], variant_folder: Path) -> None:
     known = sorted(path.stem for path in variant_folder.glob("*.yaml"))
-    for system in systems:
-        if system.variant not in known:
+    for variant in variants:
+        if variant.file not in known:
             raise ValueError(
-                f"{variant_folder} has no variant {system.variant!r}: the "
+                f"{variant_folder} has no variant {variant.file!r}: the "
                 f"known ones are {', '.join(known) or 'none'}."
             )
-    names = [system.name for system in systems]
+    names = [variant.name for variant in variants]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"The systems {twice} are there more than once.")
+        raise ValueError(f"The variants {twice} are there more than once.")
 
 
 def _needs_enhancer(
-    system: System, variant_folder: Path, options: Sequence[str]
+    variant: Variant, variant_folder: Path, options: Sequence[str]
 ) -> bool:
     """Whether a variant wants an enhancer and nobody has named one."""
-    if f"--{ENHANCER_KEY}" in _by_key([*options, *system.options]):
+    if f"--{ENHANCER_KEY}" in _by_key([*options, *variant.options]):
         return False
-    composed = compose(variant_folder / f"{system.variant}.yaml")
+    composed = compose(variant_folder / f"{variant.file}.yaml")
     return ENHANCER_KEY in composed.tree
