@@ -7,10 +7,11 @@ Authors
 import dataclasses
 
 import torch
+from torch import nn
 
 from .lengths import absolute_lengths, step_mask
 
-MODES = ("none", "utterance", "corpus")
+MODES = ("none", "utterance", "corpus", "level")
 
 
 @dataclasses.dataclass
@@ -29,7 +30,7 @@ class WaveformStatistics:
     scale: torch.Tensor
 
 
-class WaveformNormalization(torch.nn.Module):
+class WaveformNormalization(nn.Module):
     """Brings waveforms to the level that the encoder was trained on.
 
     Padding is zero afterwards, whatever it was before.
@@ -40,7 +41,11 @@ class WaveformNormalization(torch.nn.Module):
         `none`; `utterance`: zero mean and unit variance over the true samples
         of every utterance, as wav2vec 2.0 and WavLM-Large were pre-trained;
         `corpus`: one mean and standard deviation of the training set, as
-        Sparse MERIT does. The two numbers are stored with the model.
+        Sparse MERIT does. The two numbers are stored with the model; `level`:
+        a root-mean-square level of 0.05 (-26 dBFS) where the utterance is not
+        silent. A gain then changes nothing, and digital silence stays as it
+        is. The level is gated as in EBU R128, 2020: that of the 25 ms with at
+        most 10 dB less than their mean.
     mean : float, optional
         Mean of the training set's samples; for `corpus`, and only there.
     std : float, optional
@@ -64,6 +69,9 @@ class WaveformNormalization(torch.nn.Module):
     # As in transformers' feature extractors, and in Sparse MERIT's code.
     _utterance_epsilon = 1e-7
     _corpus_epsilon = 1e-8
+    _level = 0.05
+    _gate_samples = 400
+    _gate = 0.1
 
     def __init__(
         self,
@@ -167,6 +175,8 @@ class WaveformNormalization(torch.nn.Module):
             scale = self.std + self._corpus_epsilon
             return WaveformStatistics(self.mean * ones, scale * ones)
         mask = _sample_mask(waveform, lengths)
+        if self.mode == "level":
+            return WaveformStatistics(0 * ones, self._gain(waveform, mask))
         count = mask.sum(dim=1, keepdim=True)
         mean = (waveform * mask).sum(dim=1, keepdim=True) / count
         centred = (waveform - mean) * mask
@@ -174,6 +184,27 @@ class WaveformNormalization(torch.nn.Module):
         return WaveformStatistics(
             mean, (variance + self._utterance_epsilon).sqrt()
         )
+
+    def _gain(self, waveform: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """What the gated level is above the reference, `[batch, 1]`."""
+        missing = -waveform.shape[1] % self._gate_samples
+        blocks = (-1, self._gate_samples)
+        waveform, mask = (
+            nn.functional.pad(x.float(), (0, missing)).unflatten(1, blocks)
+            for x in (waveform * mask, mask)
+        )
+        # Scaled to a peak of 1, or the power of a faint recording would
+        # underflow; a power of two, so that the scaling itself is exact.
+        peak = waveform.abs().amax(dim=(1, 2))[:, None, None]
+        unit = torch.exp2(torch.floor(torch.log2(peak))).where(peak > 0, 1.0)
+        energy = (waveform / unit).square().sum(dim=2)
+        count = mask.sum(dim=2)
+        power = energy / count.clamp(min=1)
+        mean = energy.sum(dim=1, keepdim=True) / count.sum(1, keepdim=True)
+        gate = power >= self._gate * mean
+        level = (energy * gate).sum(1) / (count * gate).sum(1)
+        level = level.sqrt().unsqueeze(1) * unit[:, 0]
+        return (level / self._level).where(level > 0, 1.0)
 
 
 def _sample_mask(

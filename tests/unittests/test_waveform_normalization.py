@@ -28,7 +28,7 @@ def test_corpus_mode_and_padding():
     assert restored.std == 2.0  # the numbers travel with the weights
 
 
-@pytest.mark.parametrize("mode", ["none", "utterance", "corpus"])
+@pytest.mark.parametrize("mode", ["none", "utterance", "corpus", "level"])
 def test_round_trip_and_following(mode):
     numbers = {"mean": 0.5, "std": 3.0} if mode == "corpus" else {}
     normalization = WaveformNormalization(mode, **numbers)
@@ -42,9 +42,38 @@ def test_round_trip_and_following(mode):
     )
 
 
-def test_silence_stays_finite():
-    result, _ = WaveformNormalization("utterance")(torch.zeros(1, 8))
+@pytest.mark.parametrize("mode", ["utterance", "level"])
+def test_silence_stays_finite(mode):
+    result, _ = WaveformNormalization(mode)(torch.zeros(1, 8))
     assert (result == 0).all()
+
+
+def test_level_is_that_of_the_sound_and_not_of_the_silence_around_it():
+    sound = 0.3 * torch.sin(torch.arange(8000) * 0.1)
+    waveform = torch.cat([sound, 0.002 * torch.randn(8000)]).unsqueeze(0)
+    _, statistics = WaveformNormalization("level")(waveform)
+    expected = 0.3 * 0.5**0.5 / 0.05  # a sine's level over the reference
+    torch.testing.assert_close(
+        statistics.scale, torch.tensor([[expected]]), atol=0.02, rtol=0
+    )
+
+
+@pytest.mark.parametrize("gain_db", [-120, -40, 20])
+def test_a_gain_changes_nothing(gain_db):
+    normalization = WaveformNormalization("level")
+    generator = torch.Generator().manual_seed(0)
+    waveform = 0.1 * torch.randn(1, 5000, generator=generator)
+    gain = 10 ** (gain_db / 20)
+    torch.testing.assert_close(
+        normalization(gain * waveform)[0], normalization(waveform)[0]
+    )
+
+
+def test_level_ignores_padding():
+    normalization = WaveformNormalization("level")
+    alone, _ = normalization(WAVEFORM[:1, :2])
+    result, _ = normalization(WAVEFORM, LENGTHS)
+    torch.testing.assert_close(result[:1, :2], alone)
 
 
 def test_wrong_options_are_refused():
