@@ -18,6 +18,7 @@ from .shortcut_integrator import ShortcutIntegrator
 from .sparse_moe import Gate, SparseMoE
 from .spectral_frontend import SpectralFrontend, Spectrum
 from .speech_encoder import EncodedSpeech, SpeechEncoder
+from .subband_head import SubbandHead
 from .waveform_normalization import WaveformNormalization, WaveformStatistics
 from .weighted_layer_sum import WeightedLayerSum
 from .weighted_sum_integrator import WeightedSumIntegrator
@@ -44,6 +45,7 @@ __all__ = [
     "SpectralMaskHead",
     "Spectrum",
     "SpeechEncoder",
+    "SubbandHead",
     "WaveformNormalization",
     "WaveformStatistics",
     "WeightedLayerSum",

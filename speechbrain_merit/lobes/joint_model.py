@@ -12,6 +12,7 @@ from torch import nn
 
 from .integration import Integration
 from .spectral_frontend import SpectralFrontend, Spectrum
+from .subband_head import SubbandHead
 from .waveform_normalization import WaveformStatistics
 
 ENHANCE = "enhance"
@@ -29,7 +30,8 @@ class JointOutput:
     enhanced_log1p : torch.Tensor or None
         Enhanced spectrum of the normalised waveform, `[batch, time, bin]`.
     spectrum : Spectrum or None
-        Noisy spectrum of the normalised waveform.
+        Spectrum of the normalised waveform: the noisy one, or the enhanced
+        one of a head that also changes the phase.
     statistics : WaveformStatistics
         What the waveform was normalised by.
     integration : Integration
@@ -131,17 +133,28 @@ class JointModel(nn.Module):
         output = JointOutput(None, None, None, statistics, integration)
         if ENHANCE in tasks and self.enhancement_head is not None:
             output.spectrum = self.frontend.analyze(normalised, lengths)
-            output.enhanced_log1p = self.enhancement_head(
-                output.spectrum.log1p,
-                output.spectrum.counts,
-                integration.features[ENHANCE],
-                encoded.counts,
-            )
+            self._enhance(output, integration.features[ENHANCE], encoded.counts)
         if EMOTION in tasks and self.emotion_head is not None:
             output.logits = self.emotion_head(
                 integration.features[EMOTION], encoded.lengths
             )
         return output
+
+    def _enhance(
+        self,
+        output: JointOutput,
+        features: torch.Tensor,
+        feature_counts: torch.Tensor,
+    ) -> None:
+        noisy = output.spectrum
+        if isinstance(self.enhancement_head, SubbandHead):
+            enhanced = self.enhancement_head(noisy, features, feature_counts)
+            output.spectrum = enhanced
+            output.enhanced_log1p = enhanced.log1p
+        else:
+            output.enhanced_log1p = self.enhancement_head(
+                noisy.log1p, noisy.counts, features, feature_counts
+            )
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """Lists what all tasks go through: encoder and integrator.
@@ -213,7 +226,7 @@ class JointModel(nn.Module):
     def enhanced_waveform(
         self, output: JointOutput, lengths: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Synthesizes the enhanced speech with the noisy phase.
+        """Synthesizes the enhanced speech with the phase of the spectrum.
 
         Arguments
         ---------
