@@ -132,29 +132,17 @@ class JointModel(nn.Module):
         )
         output = JointOutput(None, None, None, statistics, integration)
         if ENHANCE in tasks and self.enhancement_head is not None:
-            output.spectrum = self.frontend.analyze(normalised, lengths)
-            self._enhance(output, integration.features[ENHANCE], encoded.counts)
+            output.enhanced_log1p, output.spectrum = _enhance(
+                self.enhancement_head,
+                self.frontend.analyze(normalised, lengths),
+                integration.features[ENHANCE],
+                encoded.counts,
+            )
         if EMOTION in tasks and self.emotion_head is not None:
             output.logits = self.emotion_head(
                 integration.features[EMOTION], encoded.lengths
             )
         return output
-
-    def _enhance(
-        self,
-        output: JointOutput,
-        features: torch.Tensor,
-        feature_counts: torch.Tensor,
-    ) -> None:
-        noisy = output.spectrum
-        if isinstance(self.enhancement_head, SubbandHead):
-            enhanced = self.enhancement_head(noisy, features, feature_counts)
-            output.spectrum = enhanced
-            output.enhanced_log1p = enhanced.log1p
-        else:
-            output.enhanced_log1p = self.enhancement_head(
-                noisy.log1p, noisy.counts, features, feature_counts
-            )
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """Lists what all tasks go through: encoder and integrator.
@@ -254,3 +242,16 @@ class JointModel(nn.Module):
         return self.encoder.normalization.invert(
             waveform, lengths, output.statistics
         )
+
+
+def _enhance(
+    head: nn.Module,
+    noisy: Spectrum,
+    features: torch.Tensor,
+    feature_counts: torch.Tensor,
+) -> tuple[torch.Tensor, Spectrum]:
+    """Gives the enhanced log1p spectrum and the spectrum with its phase."""
+    if isinstance(head, SubbandHead):
+        enhanced = head(noisy, features, feature_counts)
+        return enhanced.log1p, enhanced
+    return head(noisy.log1p, noisy.counts, features, feature_counts), noisy

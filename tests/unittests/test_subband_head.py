@@ -3,10 +3,34 @@
 import pytest
 import torch
 
-from speechbrain_merit.lobes import SpectralFrontend, SubbandHead
+from speechbrain_merit.lobes import (
+    EmotionHead,
+    JointModel,
+    SparseMoE,
+    SpectralFrontend,
+    SpeechEncoder,
+    SubbandHead,
+    WaveformNormalization,
+    make_pooling,
+)
 from speechbrain_merit.lobes.subband_bands import SubbandBands
 
 FRONTEND = SpectralFrontend(512, 256)
+WHISPER = {
+    "model_type": "whisper",
+    "d_model": 16,
+    "encoder_layers": 2,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 32,
+    "decoder_layers": 0,
+    "vocab_size": 8,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "decoder_start_token_id": 1,
+    "suppress_tokens": None,
+    "begin_suppress_tokens": None,
+}
 
 
 @pytest.fixture
@@ -83,3 +107,25 @@ def test_all_parameters_learn(head):
 def test_bands_that_cannot_be_halved_are_refused():
     with pytest.raises(ValueError, match="num_low_bins \\+ num_high_bands"):
         SubbandHead(8, num_high_bands=63)
+
+
+def test_in_a_joint_model_a_gain_changes_nothing():
+    torch.manual_seed(0)
+    encoder = SpeechEncoder(
+        config=WHISPER, normalization=WaveformNormalization("level")
+    )
+    model = JointModel(
+        encoder,
+        SparseMoE(encoder.num_layers, encoder.output_size, 16, 8),
+        FRONTEND,
+        SubbandHead(8, channels=8, hidden_size=16),
+        EmotionHead(make_pooling("attentive", 8), 4, hidden_size=16),
+    ).eval()
+    waveform = _speech(1, 8000)
+    with torch.no_grad():
+        plain, faint = model(waveform), model(waveform * 0.01)
+        enhanced = model.enhanced_waveform(plain)
+    torch.testing.assert_close(faint.logits, plain.logits)
+    torch.testing.assert_close(
+        model.enhanced_waveform(faint), enhanced * 0.01, atol=1e-6, rtol=1e-3
+    )
