@@ -24,14 +24,14 @@ from speechbrain_merit.experiments.report import (
 )
 from speechbrain_merit.experiments.report.figures import recall_by_noise
 from speechbrain_merit.experiments.report.markup import render
-from speechbrain_merit.experiments.report.scores import Estimate, score_systems
-from speechbrain_merit.experiments.report.tables import (
+from speechbrain_merit.experiments.report.score_tables import (
     Cell,
     Table,
     calibration_table,
     metric_table,
     probability,
 )
+from speechbrain_merit.experiments.report.scores import Estimate, score_systems
 from speechbrain_merit.metrics.results import MIXTURE_COLUMNS
 
 # Finding and reading

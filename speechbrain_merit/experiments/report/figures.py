@@ -17,8 +17,8 @@ from speechbrain_merit.metrics.plots import draw_matrix
 from speechbrain_merit.metrics.routing_plots import OKABE_ITO
 
 from .runs import Run
+from .score_tables import heading
 from .scores import UNPROCESSED, Scores
-from .tables import heading
 
 SUFFIXES = (".png", ".pdf")
 MARKERS = "osD^v<>P*X"

@@ -13,7 +13,7 @@ import jinja2
 
 from speechbrain_merit.metrics.results_table import markdown_rows
 
-from .tables import Cell, Table
+from .score_tables import Cell, Table
 
 # Of a score that differs significantly from the baseline's.
 MARK = "*"

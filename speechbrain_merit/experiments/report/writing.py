@@ -14,9 +14,7 @@ from .comparable import check_comparable
 from .figures import plot_against_snr, plot_confusions, plot_emotion_by_noise
 from .markup import render
 from .runs import Run, by_system
-from .scores import Scores, score_systems
-from .significance import Comparison, compare
-from .tables import (
+from .score_tables import (
     Table,
     calibration_table,
     heading,
@@ -26,6 +24,8 @@ from .tables import (
     significance_table,
     summary_table,
 )
+from .scores import Scores, score_systems
+from .significance import Comparison, compare
 
 # What is drawn against the SNR, where it was computed.
 PLOTTED_METRICS = ("f1_macro", "ssnr_db", "pesq_wb", "stoi")
