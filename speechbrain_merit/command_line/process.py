@@ -19,7 +19,7 @@ from speechbrain_merit.inference import (
     ProcessedSpeech,
 )
 from speechbrain_merit.inference.chunking import CHUNK_S, OVERLAP_S
-from speechbrain_merit.inference.plots import plot_files
+from speechbrain_merit.inference.spectrograms import plot_files
 from speechbrain_merit.lobes.joint_model import ENHANCE
 
 from .jobs import Job, find_jobs, make_batches

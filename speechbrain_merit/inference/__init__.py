@@ -4,7 +4,8 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from .joint import JointEnhancementClassifier, ProcessedSpeech
+from .batch_processing import ProcessedSpeech
+from .joint import JointEnhancementClassifier
 from .stream import SpeechStream
 from .timeline import EmotionSegment
 

@@ -5,7 +5,6 @@ Authors
 """
 
 import math
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -117,47 +116,6 @@ class ChunkSplitter:
         return [Chunk(self._start + last, self._buffer[last:])]
 
 
-def split_into_chunks(
-    blocks: Iterable[torch.Tensor],
-    chunk_size: int,
-    overlap: int,
-    grid: int = 1,
-) -> Iterator[Chunk]:
-    """Cuts a whole signal as `ChunkSplitter` does.
-
-    Arguments
-    ---------
-    blocks : iterable of torch.Tensor
-        Consecutive samples, `[time]` each, of any lengths.
-    chunk_size : int
-        As for `ChunkSplitter`.
-    overlap : int
-        As for `ChunkSplitter`.
-    grid : int
-        As for `ChunkSplitter`.
-
-    Yields
-    ------
-    Chunk
-        The next one; none for a signal without samples.
-
-    Raises
-    ------
-    ValueError
-        If the sizes do not go together.
-
-    Example
-    -------
-    >>> blocks = torch.arange(23.0).split(9)
-    >>> [(c.start, c.end) for c in split_into_chunks(blocks, 10, 4)]
-    [(0, 10), (6, 16), (12, 22), (13, 23)]
-    """
-    splitter = ChunkSplitter(chunk_size, overlap, grid)
-    for block in blocks:
-        yield from splitter.push(block)
-    yield from splitter.flush()
-
-
 def _check_sizes(chunk_size: int, overlap: int, grid: int) -> None:
     if grid < 1 or chunk_size < grid or not 0 <= overlap <= chunk_size // 2:
         raise ValueError(
@@ -233,31 +191,3 @@ class CrossFade:
             Its last samples, `[time]`.
         """
         return torch.zeros(0) if self._tail is None else self._tail
-
-
-def cross_fade(chunks: Iterable[Chunk], overlap: int) -> Iterator[torch.Tensor]:
-    """Joins the chunks of a whole signal as `CrossFade` does.
-
-    Arguments
-    ---------
-    chunks : iterable of Chunk
-        In order, as `split_into_chunks` cut them.
-    overlap : int
-        As for `split_into_chunks`.
-
-    Yields
-    ------
-    torch.Tensor
-        The next samples, `[time]`; as many in total as were cut.
-
-    Example
-    -------
-    >>> signal = torch.rand(23)
-    >>> chunks = split_into_chunks([signal], 10, 4)
-    >>> torch.allclose(torch.cat(list(cross_fade(chunks, 4))), signal)
-    True
-    """
-    fade = CrossFade(overlap)
-    for chunk in chunks:
-        yield fade.push(chunk)
-    yield fade.flush()

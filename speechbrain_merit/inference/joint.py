@@ -4,296 +4,30 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 
 import torch
 
-from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.data_utils import batch_pad_right
-from speechbrain.utils.fetching import fetch
-from speechbrain.utils.run_opts import RunOptions
 from speechbrain_merit.data.audio import read_mono_blocks
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
-from speechbrain_merit.pretrained import MERIT_MINI
-from speechbrain_merit.pretrained.folder import (
-    HYPERPARAMETERS,
-    LABELS,
-    find_pretrained_folder,
-)
-from speechbrain_merit.pretrained.safe_loading import load_safely
-from speechbrain_merit.pretrained.weights import WEIGHTS
 
+from .batch_processing import BatchProcessor, ProcessedSpeech, found
 from .chunking import CHUNK_S, OVERLAP_S
-from .devices import with_device_name
 from .output_files import at_rate_of, check_output, use_blocks
-from .stock_adapters import EmotionEmbedding
 from .stream import STREAM_CHUNK_S, STREAM_OVERLAP_S, SpeechStream
-from .timeline import EmotionSegment, EmotionTimeline
-
-_Value = TypeVar("_Value")
+from .timeline import EmotionTimeline
 
 
-@dataclasses.dataclass
-class ProcessedSpeech:
-    """Both results for a batch; what was not asked for is None.
-
-    Arguments
-    ---------
-    enhanced : torch.Tensor or None
-        Enhanced speech, zero on padding, `[batch, time]`.
-    log_posteriors : torch.Tensor or None
-        Logarithm of every emotion's probability, `[batch, class]`.
-    labels : list of str or None
-        Most probable emotion of every utterance.
-    emotions : list of str
-        Names of the classes in the order of the posteriors.
-    timeline : list of EmotionSegment, optional
-        Emotions over the course of a file.
-    """
-
-    enhanced: torch.Tensor | None
-    log_posteriors: torch.Tensor | None
-    labels: list[str] | None
-    emotions: list[str]
-    timeline: list[EmotionSegment] | None = None
-
-
-class JointEnhancementClassifier(Pretrained):
+class JointEnhancementClassifier(BatchProcessor):
     """Enhances speech and names its emotion, from one pass of the encoder.
 
     Made by `from_hparams(source)`. As everywhere in SpeechBrain, that runs what
     the source's hyperparams.yaml says: load only sources that you trust, and
     others by `from_plain(source)`.
-
-    Arguments
-    ---------
-    modules : Mapping, optional
-        As for SpeechBrain's `Pretrained`.
-    hparams : Mapping, optional
-        As for SpeechBrain's `Pretrained`.
-    run_opts : RunOptions or Mapping, optional
-        As for SpeechBrain's `Pretrained`; the device may be a `torch.device`
-        too, or a name as `cpu`, `cuda`, `cuda:1` or `mps`.
-    freeze_params : bool
-        As for SpeechBrain's `Pretrained`.
-
-    Raises
-    ------
-    ValueError
-        If the device is not there, or something is missing in the source.
     """
-
-    MODULES_NEEDED = ["model"]
-    HPARAMS_NEEDED = ["label_encoder", "sample_rate_hz"]
-
-    def __init__(
-        self,
-        modules: Mapping[str, torch.nn.Module] | None = None,
-        hparams: Mapping[str, Any] | None = None,
-        run_opts: RunOptions | Mapping[str, Any] | None = None,
-        freeze_params: bool = True,
-    ) -> None:
-        super().__init__(
-            modules, hparams, with_device_name(run_opts), freeze_params
-        )
-        self._check_labels()
-
-    def _check_labels(self) -> None:
-        # SpeechBrain passes over a file of labels that it cannot read.
-        model = self.mods.model
-        head = getattr(model, "classifier", model)
-        head = getattr(head, "emotion_head", None)
-        num_classes = getattr(head, "num_classes", None)
-        if num_classes is not None and len(self.emotions) != num_classes:
-            raise ValueError(
-                f"The model scores {num_classes} emotions, but their names "
-                f"are {self.emotions}: its label_encoder.ckpt is damaged, or "
-                "another model's."
-            )
-
-    @classmethod
-    def from_hparams(
-        cls,
-        source: str | Path = MERIT_MINI,
-        hparams_file: str = "hyperparams.yaml",
-        **kwargs: Any,
-    ) -> "JointEnhancementClassifier":
-        """Loads a trained model.
-
-        Arguments
-        ---------
-        source : str or Path
-            A folder that train.py or `speechbrain-merit export` made: an
-            experiment's output folder, its `pretrained` folder, or an
-            exported one; or the hub's name of such a model. By default the
-            small model that comes with this package.
-        hparams_file : str
-            Its file of hyperparameters.
-        **kwargs : Any
-            As for SpeechBrain's `Pretrained.from_hparams`, e.g.
-            `run_opts={"device": "cuda:1"}`.
-
-        Returns
-        -------
-        JointEnhancementClassifier
-            Ready to use.
-        """
-        source = find_pretrained_folder(source)
-        return super().from_hparams(source, hparams_file, **kwargs)
-
-    @classmethod
-    def from_plain(
-        cls,
-        source: str | Path = MERIT_MINI,
-        savedir: str | Path | None = None,
-        **kwargs: Any,
-    ) -> "JointEnhancementClassifier":
-        """Loads a trained model as plain data: runs nothing of the source.
-
-        Of its hyperparams.yaml, only the model is read, and only parts of
-        `speechbrain_merit.lobes` are built; model.safetensors and the labels
-        cannot hold code. Use it for a model whose source you cannot trust.
-
-        Arguments
-        ---------
-        source : str or Path
-            As for `from_hparams`.
-        savedir : str or Path, optional
-            Where to link what came from the hub.
-        **kwargs : Any
-            As for the class, e.g. `run_opts={"device": "cuda:1"}`.
-
-        Returns
-        -------
-        JointEnhancementClassifier
-            Ready to use.
-
-        Raises
-        ------
-        FileNotFoundError
-            If a folder does not have these files.
-        ValueError
-            If they are not what they should be, or a tensor is missing.
-        """
-        source = find_pretrained_folder(source)
-        names = (HYPERPARAMETERS, WEIGHTS, LABELS)
-        if Path(source).is_dir():
-            files = [Path(source) / name for name in names]
-        else:
-            files = [fetch(name, source, savedir) for name in names]
-        plain = load_safely(*files)
-        label_encoder = CategoricalEncoder()
-        label_encoder.update_from_iterable(plain.emotions)
-        hparams = {
-            "label_encoder": label_encoder,
-            "sample_rate_hz": plain.sample_rate_hz,
-        }
-        return cls({"model": plain.model}, hparams, **kwargs)
-
-    def process_batch(
-        self,
-        wavs: torch.Tensor,
-        wav_lens: torch.Tensor | None = None,
-        tasks: Sequence[str] | None = None,
-    ) -> ProcessedSpeech:
-        """Enhances and classifies a batch in one pass.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Samples at the model's `sample_rate_hz`, `[batch, time]`, or of
-            one utterance, `[time]`.
-        wav_lens : torch.Tensor, optional
-            Relative lengths, `[batch]`.
-        tasks : sequence of str, optional
-            Some of `enhance` and `emotion`, and nothing else is computed; all
-            that the model has by default.
-
-        Returns
-        -------
-        ProcessedSpeech
-            Enhanced speech, posteriors and labels.
-
-        Raises
-        ------
-        ValueError
-            If a sample is not a finite number.
-        """
-        if wavs.ndim == 1:
-            wavs = wavs.unsqueeze(0)
-        wavs = wavs.float().to(self.device)
-        _check_finite(wavs)
-        if wav_lens is not None:
-            wav_lens = wav_lens.to(self.device)
-        model = self.mods.model
-        with torch.no_grad(), self.inference_ctx:
-            output = model(wavs, wav_lens, tasks)
-        result = ProcessedSpeech(None, None, None, self.emotions)
-        if output.enhanced_log1p is not None:
-            result.enhanced = model.enhanced_waveform(output, wav_lens)
-        if output.logits is not None:
-            self._judge(result, output.logits.float().log_softmax(dim=1))
-        return result
-
-    @property
-    def emotions(self) -> list[str]:
-        """Names of the classes in the order of the posteriors."""
-        names = self.hparams.label_encoder.ind2lab
-        return [names[index] for index in sorted(names)]
-
-    @staticmethod
-    def _judge(result: ProcessedSpeech, log_posteriors: torch.Tensor) -> None:
-        result.log_posteriors = log_posteriors
-        best = log_posteriors.argmax(dim=1)
-        result.labels = [result.emotions[index] for index in best]
-
-    def encode_batch(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Represents the emotion of a batch, as `EncoderClassifier` does.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Samples, `[batch, time]`.
-        wav_lens : torch.Tensor, optional
-            Relative lengths, `[batch]`.
-
-        Returns
-        -------
-        torch.Tensor
-            Input of the emotion head's last layer, `[batch, 1, channel]`.
-        """
-        if wav_lens is not None:
-            wav_lens = wav_lens.to(self.device)
-        embed = EmotionEmbedding(self.mods.model)
-        with torch.no_grad(), self.inference_ctx:
-            return embed(wavs.float().to(self.device), wav_lens)
-
-    def classify_batch(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
-        """Names the emotions of a batch, as `EncoderClassifier` does.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Samples, `[batch, time]`.
-        wav_lens : torch.Tensor, optional
-            Relative lengths, `[batch]`.
-
-        Returns
-        -------
-        tuple
-            Log-posteriors `[batch, class]`, the best one's score `[batch]`,
-            its index `[batch]` and its name.
-        """
-        result = self.process_batch(wavs, wav_lens, [EMOTION])
-        return _scored(result)
 
     def classify_file(
         self,
@@ -320,26 +54,7 @@ class JointEnhancementClassifier(Pretrained):
         result = self.process_file(
             path, tasks=[EMOTION], chunk_s=chunk_s, overlap_s=overlap_s
         )
-        return _scored(result)
-
-    def enhance_batch(
-        self, noisy: torch.Tensor, lengths: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Enhances a batch, as `WaveformEnhancement` does.
-
-        Arguments
-        ---------
-        noisy : torch.Tensor
-            Samples, `[batch, time]`.
-        lengths : torch.Tensor, optional
-            Relative lengths, `[batch]`.
-
-        Returns
-        -------
-        torch.Tensor
-            Enhanced samples, `[batch, time]`.
-        """
-        return _found(self.process_batch(noisy, lengths, [ENHANCE]).enhanced)
+        return result.scored()
 
     def enhance_file(
         self,
@@ -377,7 +92,7 @@ class JointEnhancementClassifier(Pretrained):
             overlap_s=overlap_s,
             keep_sample_rate=keep_sample_rate,
         )
-        return _found(result.enhanced)[0]
+        return found(result.enhanced)[0]
 
     def process_file(
         self,
@@ -515,11 +230,11 @@ class JointEnhancementClassifier(Pretrained):
         ):
             heard = EmotionTimeline(self.emotions, rate_hz, overlap=0)
             if EMOTION in tasks:
-                posteriors = _found(batch.log_posteriors)[number]
+                posteriors = found(batch.log_posteriors)[number]
                 heard.append(0, len(samples), posteriors)
             kept = None
             if ENHANCE in tasks:
-                enhanced = _found(batch.enhanced)
+                enhanced = found(batch.enhanced)
                 blocks = [enhanced[number, : len(samples)].cpu()]
                 kept = self._use_blocks(
                     blocks, path, output, keep_sample_rate, return_enhanced
@@ -557,7 +272,12 @@ class JointEnhancementClassifier(Pretrained):
             that the model does not have.
         """
         return SpeechStream(
-            self, chunk_s, overlap_s, self._checked_tasks(tasks)
+            partial(self.process_batch, tasks=self._checked_tasks(tasks)),
+            self.emotions,
+            self.hparams.sample_rate_hz,
+            self.mods.model.encoder.samples_per_frame,
+            chunk_s,
+            overlap_s,
         )
 
     def _checked_tasks(self, tasks: Sequence[str] | None) -> tuple[str, ...]:
@@ -591,13 +311,14 @@ class JointEnhancementClassifier(Pretrained):
         heard: EmotionTimeline,
         timeline: bool,
     ) -> ProcessedSpeech:
-        result = ProcessedSpeech(None, None, None, self.emotions)
+        judged = None
         if enhanced is not None:
-            result.enhanced = enhanced.unsqueeze(0).to(self.device)
+            enhanced = enhanced.unsqueeze(0).to(self.device)
         if not heard.is_empty:
             judged = heard.log_posteriors().unsqueeze(0).to(self.device)
-            self._judge(result, judged)
-            result.timeline = heard.segments() if timeline else None
+        result = ProcessedSpeech.of(self.emotions, enhanced, judged)
+        if timeline and judged is not None:
+            result.timeline = heard.segments()
         return result
 
     def read_file(self, path: str | Path) -> torch.Tensor:
@@ -617,49 +338,3 @@ class JointEnhancementClassifier(Pretrained):
             str(path), self.hparams.sample_rate_hz, CHUNK_S
         )
         return torch.cat(list(blocks))
-
-    def forward(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
-    ) -> ProcessedSpeech:
-        """Runs `process_batch`.
-
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Samples, `[batch, time]`.
-        wav_lens : torch.Tensor, optional
-            Relative lengths, `[batch]`.
-
-        Returns
-        -------
-        ProcessedSpeech
-            Enhanced speech, posteriors and labels.
-        """
-        return self.process_batch(wavs, wav_lens)
-
-
-def _found(value: _Value | None) -> _Value:
-    """What a result has, because its task was asked for."""
-    if value is None:
-        raise ValueError("The result lacks a task that was not asked for.")
-    return value
-
-
-def _scored(
-    result: ProcessedSpeech,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
-    """What `EncoderClassifier` returns."""
-    log_posteriors = _found(result.log_posteriors)
-    score, index = log_posteriors.max(dim=1)
-    return log_posteriors, score, index, _found(result.labels)
-
-
-def _check_finite(wavs: torch.Tensor) -> None:
-    # A sum of squares is finite only where all samples are, and not too large.
-    bad = ~wavs.square().sum(dim=1).isfinite()
-    if bool(bad.any()):
-        raise ValueError(
-            f"The utterances {bad.nonzero().flatten().tolist()} of the batch "
-            "hold samples that are not finite numbers, or far beyond full "
-            "scale, which is 1."
-        )

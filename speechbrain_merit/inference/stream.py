@@ -4,19 +4,14 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from __future__ import annotations
-
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 
+from .batch_processing import ProcessedSpeech
 from .chunking import Chunk, ChunkSplitter, CrossFade
 from .timeline import EmotionTimeline
-
-if TYPE_CHECKING:
-    from .joint import JointEnhancementClassifier
 
 # Shorter chunks answer sooner, and know less of their surroundings.
 STREAM_CHUNK_S = 2.0
@@ -33,15 +28,19 @@ class SpeechStream:
 
     Arguments
     ---------
-    model : JointEnhancementClassifier
-        Processes every chunk.
+    process : callable
+        Gives the `ProcessedSpeech` of a chunk's samples, `[time]`.
+    emotions : sequence of str
+        Names of the classes in the order of the posteriors.
+    sample_rate_hz : int
+        Sample rate of the chunks.
+    samples_per_frame : int
+        Of the encoder.
     chunk_s : float
         Length of a chunk, in seconds.
     overlap_s : float
         What two chunks share, in seconds; half a chunk at most. Both are
         rounded to whole frames of the encoder.
-    tasks : sequence of str
-        Some of `enhance` and `emotion`.
 
     Raises
     ------
@@ -51,26 +50,26 @@ class SpeechStream:
 
     def __init__(
         self,
-        model: JointEnhancementClassifier,
+        process: Callable[[torch.Tensor], ProcessedSpeech],
+        emotions: Sequence[str],
+        sample_rate_hz: int,
+        samples_per_frame: int,
         chunk_s: float,
         overlap_s: float,
-        tasks: Sequence[str],
     ) -> None:
         if not math.isfinite(chunk_s) or not math.isfinite(overlap_s):
             raise ValueError(
                 f"Chunks of {chunk_s} s cannot overlap by {overlap_s} s: give "
                 "finite numbers."
             )
-        rate_hz = model.hparams.sample_rate_hz
-        grid = model.mods.model.encoder.samples_per_frame
+        grid = samples_per_frame
         chunk_size, overlap = (
-            round(duration_s * rate_hz / grid) * grid
+            round(duration_s * sample_rate_hz / grid) * grid
             for duration_s in (chunk_s, overlap_s)
         )
-        self.tasks = tuple(tasks)
-        self.sample_rate_hz = rate_hz
-        self.timeline = EmotionTimeline(model.emotions, rate_hz, overlap)
-        self._model = model
+        self.sample_rate_hz = sample_rate_hz
+        self.timeline = EmotionTimeline(emotions, sample_rate_hz, overlap)
+        self._process_chunk = process
         self._splitter = ChunkSplitter(chunk_size, overlap, grid)
         self._fade = CrossFade(overlap)
         self._finished = False
@@ -159,7 +158,7 @@ class SpeechStream:
         yield self.flush()
 
     def _process(self, chunk: Chunk) -> torch.Tensor:
-        result = self._model.process_batch(chunk.samples, tasks=self.tasks)
+        result = self._process_chunk(chunk.samples)
         if result.log_posteriors is not None:
             self.timeline.append(
                 chunk.start, chunk.end, result.log_posteriors[0]

@@ -77,12 +77,13 @@ def test_the_command_says_what_is_missing(tmp_path, caplog, monkeypatch):
         raise ImportError("pip install 'speechbrain-merit[demo]'")
 
     monkeypatch.setattr(
-        "speechbrain_merit.inference.demo.page._import_gradio", missing
+        "speechbrain_merit.inference.demo.gradio_page._import_gradio", missing
     )
     assert main(["demo", "--model", str(tmp_path / "both")]) == 1
     assert "speechbrain-merit[demo]" in caplog.text
     monkeypatch.setattr(
-        "speechbrain_merit.inference.demo.page._import_gradio", lambda: None
+        "speechbrain_merit.inference.demo.gradio_page._import_gradio",
+        lambda: None,
     )
     assert main(["demo", "--model", str(tmp_path / "ser")]) == 1
     assert "needs a model that enhances" in caplog.text

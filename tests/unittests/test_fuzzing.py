@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import torch
 from fuzzing import fuzz, hypothesis, in_both_forms
+from whole_signals import cross_fade, split_into_chunks
 
 from speechbrain_merit.data.audio import (
     read_mono,
@@ -26,7 +27,6 @@ from speechbrain_merit.data.manifests import (
 )
 from speechbrain_merit.data.mixing import NoiseSource, TrainingMixer, mix_at_snr
 from speechbrain_merit.data.preparation import read_sound
-from speechbrain_merit.inference.chunking import cross_fade, split_into_chunks
 from speechbrain_merit.lobes import (
     AttentiveStatisticsPooling,
     MeanPooling,

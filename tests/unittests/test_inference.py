@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 from toy_model import EMOTIONS, write_experiment
+from whole_signals import cross_fade, split_into_chunks
 
 from speechbrain_merit.data.audio import (
     read_mono,
@@ -17,11 +18,7 @@ from speechbrain_merit.data.audio import (
     resample_blocks,
 )
 from speechbrain_merit.inference import JointEnhancementClassifier
-from speechbrain_merit.inference.chunking import (
-    Chunk,
-    cross_fade,
-    split_into_chunks,
-)
+from speechbrain_merit.inference.chunking import Chunk
 from speechbrain_merit.inference.timeline import EmotionTimeline
 
 RATE = 16000

@@ -14,9 +14,8 @@ from hyperpyyaml import load_hyperpyyaml
 from small_variants import VARIANTS, write_variant
 from toy_model import EMOTIONS, write_experiment
 
-import speechbrain_merit.inference.joint as joint
 from speechbrain_merit.command_line import main
-from speechbrain_merit.inference import JointEnhancementClassifier
+from speechbrain_merit.inference import JointEnhancementClassifier, loaded_model
 from speechbrain_merit.lobes import MeanPooling, SpeechEncoder
 from speechbrain_merit.pretrained.encoder_settings import (
     checked_settings,
@@ -200,7 +199,7 @@ def test_the_hub_gives_these_three(exported, monkeypatch):
         asked.append((name, source, savedir))
         return exported / name
 
-    monkeypatch.setattr(joint, "fetch", fetch)
+    monkeypatch.setattr(loaded_model, "fetch", fetch)
     JointEnhancementClassifier.from_plain("who/model", "here", run_opts=CPU)
     assert asked == [(name, "who/model", "here") for name in FILES]
 

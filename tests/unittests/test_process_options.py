@@ -12,7 +12,7 @@ from toy_model import write_experiment
 
 from speechbrain_merit.command_line import main
 from speechbrain_merit.command_line.jobs import Job, make_batches
-from speechbrain_merit.inference.plots import (
+from speechbrain_merit.inference.spectrograms import (
     MAX_COLUMNS,
     spectrogram_db,
     speech_figure,

@@ -1,7 +1,6 @@
 """Streams: the samples of the file, whatever the blocks, in stated time."""
 
 import math
-from types import SimpleNamespace
 
 import pytest
 import soundfile
@@ -17,22 +16,14 @@ from speechbrain_merit.inference.stream import SpeechStream
 RATE = 16000
 
 
-class Fake:
-    """Stands for a model with frames of two samples that halves chunks."""
-
-    emotions = ["a", "b"]
-    hparams = SimpleNamespace(sample_rate_hz=10)
-    mods = SimpleNamespace(
-        model=SimpleNamespace(encoder=SimpleNamespace(samples_per_frame=2))
-    )
-
-    def process_batch(self, samples, tasks):
-        posteriors = torch.tensor([[0.25, 0.75]]).log()
-        return ProcessedSpeech(0.5 * samples[None], posteriors, ["b"], ["a"])
+def halve(samples):
+    """Stands for a model with frames of two samples."""
+    posteriors = torch.tensor([[0.25, 0.75]]).log()
+    return ProcessedSpeech(0.5 * samples[None], posteriors, ["b"], ["a"])
 
 
 def fake_stream():
-    return SpeechStream(Fake(), 1.0, 0.4, ["enhance", "emotion"])
+    return SpeechStream(halve, ["a", "b"], 10, 2, 1.0, 0.4)
 
 
 def noise(num_samples):

@@ -5,6 +5,6 @@ Authors
 """
 
 from .analysis import DemoResult, analyse
-from .page import make_demo, serve
+from .gradio_page import make_demo, serve
 
 __all__ = ["DemoResult", "analyse", "make_demo", "serve"]

@@ -16,7 +16,7 @@ from PIL import Image
 from speechbrain_merit.data.audio import read_mono_blocks
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.inference.output_files import write_blocks
-from speechbrain_merit.inference.plots import plot_files
+from speechbrain_merit.inference.spectrograms import plot_files
 from speechbrain_merit.metrics.routing_plots import plot_expert_timeline
 
 # More would be too small to see, and too long for some encoders.
