@@ -7,6 +7,7 @@ Authors
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -30,10 +31,7 @@ class JointEnhancementClassifier(BatchProcessor):
     """
 
     def classify_file(
-        self,
-        path: str | Path,
-        chunk_s: float = CHUNK_S,
-        overlap_s: float = OVERLAP_S,
+        self, path: str | Path, **options: Any
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
         """Names the emotion of a file of any rate, channels and length.
 
@@ -41,28 +39,21 @@ class JointEnhancementClassifier(BatchProcessor):
         ---------
         path : str or Path
             Any audio file that soundfile reads.
-        chunk_s : float
-            As for `process_file`.
-        overlap_s : float
-            As for `process_file`.
+        **options : Any
+            As for `process_file`, e.g. `chunk_s`.
 
         Returns
         -------
         tuple
             As `classify_batch`, for a batch of one.
         """
-        result = self.process_file(
-            path, tasks=[EMOTION], chunk_s=chunk_s, overlap_s=overlap_s
-        )
-        return result.scored()
+        return self.process_file(path, tasks=[EMOTION], **options).scored()
 
     def enhance_file(
         self,
         path: str | Path,
         output_filename: str | Path | None = None,
-        chunk_s: float = CHUNK_S,
-        overlap_s: float = OVERLAP_S,
-        keep_sample_rate: bool = False,
+        **options: Any,
     ) -> torch.Tensor:
         """Enhances a file, and writes the result where asked.
 
@@ -72,26 +63,15 @@ class JointEnhancementClassifier(BatchProcessor):
             Any audio file that soundfile reads.
         output_filename : str or Path, optional
             As for `process_file`.
-        chunk_s : float
-            As for `process_file`.
-        overlap_s : float
-            As for `process_file`.
-        keep_sample_rate : bool
-            As for `process_file`.
+        **options : Any
+            As for `process_file`, e.g. `chunk_s`.
 
         Returns
         -------
         torch.Tensor
             Enhanced samples, `[time]`.
         """
-        result = self.process_file(
-            path,
-            output_filename,
-            [ENHANCE],
-            chunk_s=chunk_s,
-            overlap_s=overlap_s,
-            keep_sample_rate=keep_sample_rate,
-        )
+        result = self.process_file(path, output_filename, [ENHANCE], **options)
         return found(result.enhanced)[0]
 
     def process_file(

@@ -4,13 +4,13 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import soundfile
 import torch
 
+from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.data.audio import resample_blocks
 from speechbrain_merit.lobes.joint_model import ENHANCE
 
@@ -45,29 +45,17 @@ def write_blocks(
     """
     path = Path(path)
     check_format(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The extension comes last: it tells soundfile the format.
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        with _create(partial, path, sample_rate_hz) as file:
+    # The extension stays, which tells soundfile the format.
+    with atomic_write(path) as partial:
+        try:
+            file = soundfile.SoundFile(partial, "w", sample_rate_hz, 1)
+        except (RuntimeError, OSError) as error:
+            raise ValueError(
+                f"{path} cannot be written at {sample_rate_hz} Hz: {error}"
+            ) from error
+        with file:
             for block in blocks:
                 file.write(block.clamp(-1, 1).cpu().numpy())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _create(
-    partial: Path, path: Path, sample_rate_hz: int
-) -> soundfile.SoundFile:
-    try:
-        return soundfile.SoundFile(
-            partial, "w", samplerate=sample_rate_hz, channels=1
-        )
-    except (RuntimeError, OSError) as error:
-        raise ValueError(
-            f"{path} cannot be written at {sample_rate_hz} Hz: {error}"
-        ) from error
 
 
 def check_format(path: str | Path) -> None:

@@ -5,7 +5,6 @@ Authors
 """
 
 import math
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.data.audio import read_mono_blocks
 from speechbrain_merit.metrics.routing_plots import expert_colour
 
@@ -90,13 +90,8 @@ def plot_files(
     figure = speech_figure(
         noisy, enhanced, segments, duration_s, sample_rate_hz, title
     )
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with atomic_write(path) as partial:
         figure.savefig(partial, format="png", dpi=150)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def spectrogram_db(

@@ -42,6 +42,7 @@ PARTS = (
     "SparseMoE",
     "SpectralFrontend",
     "SpectralMaskHead",
+    "SubbandHead",
     "WaveformNormalization",
     "WeightedLayerSum",
     "WeightedSumIntegrator",

@@ -16,8 +16,8 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_merit.export.card import imported_model_card
 from speechbrain_merit.pretrained.folder import write_pretrained_folder
 
-from .files import EMOTION_HEAD
-from .reading import OfficialCheckpoint, read_official
+from .published_checkpoint import OfficialCheckpoint, read_official
+from .published_files import EMOTION_HEAD
 from .tensor_names import rename, sizes_of
 
 GATES = ("sparse", "dense")

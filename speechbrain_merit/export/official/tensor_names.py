@@ -12,7 +12,7 @@ import torch
 
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 
-from . import files
+from . import published_files as files
 
 Weights = Mapping[str, Mapping[str, torch.Tensor]]
 

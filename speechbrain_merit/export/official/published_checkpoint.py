@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from transformers import WavLMConfig
 
-from . import files
+from . import published_files as files
 from .encoder_config import from_official_config
 from .scalar_pickle import read_mean_and_std
 from .weight_files import read_checkpoint, read_state_dict
