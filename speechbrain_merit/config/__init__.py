@@ -11,13 +11,13 @@ Authors
 from .checking import check_hyperparameters
 from .composing import Composition, compose
 from .names import suggestion
-from .reading import read_overrides, read_yaml
+from .reading import read_mapping, read_overrides
 
 __all__ = [
     "Composition",
     "check_hyperparameters",
     "compose",
+    "read_mapping",
     "read_overrides",
-    "read_yaml",
     "suggestion",
 ]

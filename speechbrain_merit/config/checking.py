@@ -18,14 +18,15 @@ from speechbrain.utils.run_opts import RunOptions
 from speechbrain_merit.lobes.speech_model_loading import SUPPORTED_MODELS
 
 from .composing import COMMAND_LINE, Composition
-from .hyperparameters import KNOWN, Hyperparameters, LossWeights, ScoreWeights
+from .hyperparameters import KNOWN, LOSSES, TASKS, Hyperparameters
 from .names import refusal, suggestion, unknown_arguments, unknown_options
 from .reading import references, tag_of
-from .relations import Problem, broken_relations
+from .relations import broken_relations
 
 # A key of one's own that is so similar to a known one is taken for that.
 _MISSPELT = 0.8
-_WEIGHTS = {"loss_weights": LossWeights, "score_weights": ScoreWeights}
+# A sentence, and the keys that it is about.
+Problem = tuple[str, ...]
 
 
 def check_hyperparameters(
@@ -58,8 +59,9 @@ def check_hyperparameters(
     Traceback (most recent call last):
     ...
     ValueError: ...variant.yaml cannot be run:
+    - seed is missing...
     - lr is 'fast': it must be a valid number (in ...variant.yaml)
-    - variant.yaml has no seed, ...
+    ...
     """
     problems = [*_misspelt_keys(composed), *_misspelt_weights(composed)]
     unresolvable = list(_unresolvable(composed.tree))
@@ -95,8 +97,8 @@ def _misspelt_keys(composed: Composition) -> Iterator[Problem]:
 def _misspelt_weights(composed: Composition) -> Iterator[Problem]:
     """Names of weights that no loss or task has."""
     files = [f"in {file}" for file in composed.files]
-    for key, model in _WEIGHTS.items():
-        own, known = composed.tree.get(key), set(model.model_fields)
+    for key, names in (("loss_weights", LOSSES), ("score_weights", TASKS)):
+        own, known = composed.tree.get(key), set(names)
         for name in set(own) - known if isinstance(own, Mapping) else ():
             path = f"{key}.{name}"
             # An integrator of one's own may have losses of its own.
@@ -131,17 +133,7 @@ def _problems_of_values(
         for key in run_options.overridden_args:
             values[key] = run_options[key]
             composed.origins[key] = COMMAND_LINE
-    referring = {key for key, _ in references("", composed.tree)}
-    for key, text in _wrong_values(values).items():
-        # What another key gives is named once, where it is set.
-        if key not in referring:
-            yield text, key
-    required = (
-        k for k, f in Hyperparameters.model_fields.items() if f.is_required()
-    )
-    missing = [key for key in required if key not in resolved]
-    if missing:
-        yield (f"{composed.path.name} has no {', '.join(missing)}.",)
+    yield from _wrong_values(composed.tree, values)
     yield from broken_relations(values)
     yield from _unknown_options(composed.tree, values)
 
@@ -157,36 +149,25 @@ def _plain(node: Any) -> Any:
     return list(node) if isinstance(node, list) else node
 
 
-def _wrong_values(values: dict[str, Any]) -> dict[str, str]:
-    """Takes out the values that cannot be; tells of each why."""
+def _wrong_values(
+    tree: Mapping[str, Any], values: dict[str, Any]
+) -> Iterator[Problem]:
+    """Values that cannot be, which are taken out."""
+    # What another key gives is named once, where it is set.
+    referring = {key for key, _ in references("", tree)}
     try:
         Hyperparameters.model_validate(values)
-        return {}
     except ValidationError as invalid:
-        errors = [e for e in invalid.errors() if e["type"] != "missing"]
-    found: dict[str, str] = {}
-    for error in errors:
-        path, value = _locate(values, error["loc"])
-        key = ".".join(map(str, path))
-        reason = re.sub(r"^(Value error,|\w+ should)", "it must", error["msg"])
-        # A value that may be of two kinds is refused by both.
-        before = f"{found[key]} or" if key in found else f"{key} is {value!r}:"
-        found[key] = f"{before} {reason}"
-    for key in found:
-        values.pop(key.split(".")[0], None)
-    return found
-
-
-def _locate(node: Any, path: Sequence[Any]) -> tuple[list[Any], Any]:
-    """Finds the value that an error is about, and its way there."""
-    found = []
-    for part in path:
-        try:
-            node = node[part]
-        except (KeyError, IndexError, TypeError):
-            break
-        found.append(part)
-    return found, node
+        for error in invalid.errors():
+            key = ".".join(map(str, error["loc"]))
+            values.pop(str(error["loc"][0]), None)
+            text = re.sub(
+                r"^(Value error,|\w+ should)", "it must", error["msg"]
+            )
+            if error["type"] != "missing" and key not in referring:
+                yield f"{key} is {error['input']!r}: {text}", key
+            elif key not in tree:
+                yield (f"{key} is missing.",)
 
 
 def _unknown_options(

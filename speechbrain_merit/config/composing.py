@@ -119,7 +119,13 @@ class Composition:
             key = key.rpartition(".")[0]
         return self.origins[key]
 
-    def override(self, settings: CommentedMap, where: str) -> None:
+    def override(
+        self,
+        settings: CommentedMap,
+        where: str,
+        below: CommentedMap | None = None,
+        inside: str = "",
+    ) -> None:
         """Puts settings over those that there are.
 
         Arguments
@@ -128,41 +134,39 @@ class Composition:
             With tags and comments.
         where : str
             They are set, such as `on the command line`.
+        below : CommentedMap, optional
+            The mapping to change; by default the whole tree.
+        inside : str
+            Its key, with a dot at the end.
 
         Raises
         ------
         ValueError
             If there is a mapping for what is none.
         """
-        self._override(self.tree, settings, where, "")
-
-    def _override(
-        self, below: CommentedMap, above: CommentedMap, where: str, inside: str
-    ) -> None:
+        below = self.tree if below is None else below
         # From the last key on: a new one stands before the next known one.
         place = len(below)
-        for key, value in reversed(list(above.items())):
+        for key, value in reversed(list(settings.items())):
             name = f"{inside}{key}"
             merged = isinstance(value, Mapping) and not tag_of(value)
             if merged and isinstance(below.get(key), Mapping):
-                self._override(below[key], value, where, f"{name}.")
+                self.override(value, where, below[key], f"{name}.")
             elif merged and key in below:
-                text = (
-                    f"{name} is {dict(value)!r} {where}: it takes no mapping."
-                )
-                raise refusal(self.path, [text])
+                text = f"{name} is {dict(value)!r}: it takes no mapping."
+                raise refusal(self.path, [f"{text} ({where})"])
             else:
-                if key in below:
-                    below[key] = value
-                else:
+                if key not in below:
                     below.insert(place, key, value)
-                _take_comment(below, above, key)
-                for old in [
-                    o for o in self.origins if o.startswith(f"{name}.")
-                ]:
-                    del self.origins[old]
-                self.origins[name] = where
+                below[key] = value
+                _take_comment(below, settings, key)
+                self._set_origin(name, where)
             place = list(below).index(key)
+
+    def _set_origin(self, name: str, where: str) -> None:
+        for key in [k for k in self.origins if k.startswith(f"{name}.")]:
+            del self.origins[key]
+        self.origins[name] = where
 
 
 def compose(
@@ -213,36 +217,36 @@ def compose(
     c: !ref <b>
     <BLANKLINE>
     """
-    path = Path(hparams_file)
-    composed = _compose_files(path)
+    composed = _compose_files(Path(hparams_file))
     given = read_overrides(overrides)
+    layers = [(given, COMMAND_LINE)]
     if script_folder is not None:
         folder = choose_corpus(script_folder, given.get("corpus"))
         given["corpus"] = folder.parent.name
         file = folder / CORPUS_FILE
-        settings = read_mapping(file)
-        for key in set(settings) - set(composed.tree):
-            if key not in composed.other_keys:
-                hint = suggestion(key, {*composed.tree, *composed.other_keys})
-                raise ValueError(
-                    f"{file} sets {key}, which no variant in {path.parent} "
-                    f"has.{hint}"
-                )
-            del settings[key]
-        composed.override(settings, f"in {file}")
-    known = KNOWN | composed.other_keys
+        layers.insert(0, (read_mapping(file), f"in {file}"))
     problems = []
-    for key in [key for key in given if key not in composed.tree]:
-        if key in known:
-            text = f"is a key of other variants: {path.name} has none."
-        else:
-            hint = suggestion(str(key), {*composed.tree, *known})
-            text = f"is no key of {path.name}.{hint}"
-        problems.append(f"{key} {text}")
+    for settings, where in layers:
+        for key in [key for key in settings if key not in composed.tree]:
+            if where != COMMAND_LINE and key in composed.other_keys:
+                del settings[key]
+            else:
+                problems.append(_unknown(composed, key, where))
     if problems:
-        raise refusal(path, problems)
-    composed.override(given, COMMAND_LINE)
+        raise refusal(composed.path, problems)
+    for settings, where in layers:
+        composed.override(settings, where)
     return composed
+
+
+def _unknown(composed: Composition, key: str, where: str) -> str:
+    """What to say of a key that is overridden and not there."""
+    known = KNOWN | composed.other_keys
+    name = composed.path.name
+    if key in known and where == COMMAND_LINE:
+        return f"{key} is a key of other variants: {name} has none."
+    hint = suggestion(str(key), {*composed.tree, *known})
+    return f"{key} is no key of {name}.{hint} ({where})"
 
 
 def _compose_files(path: Path, above: tuple[Path, ...] = ()) -> Composition:

@@ -18,6 +18,7 @@ from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 from speechbrain_merit.lobes.pooling import POOLINGS
 from speechbrain_merit.lobes.sparse_moe import ROUTER_LEARNING
 from speechbrain_merit.lobes.speech_encoder import FREEZE
+from speechbrain_merit.lobes.speech_model_loading import SUPPORTED_MODELS
 from speechbrain_merit.lobes.waveform_normalization import MODES
 from speechbrain_merit.losses import KINDS
 from speechbrain_merit.metrics.composite import COMPOSITE_METRICS
@@ -26,6 +27,8 @@ from speechbrain_merit.metrics.enhancement import METRICS
 
 from .names import suggestion
 
+TASKS = (ENHANCE, EMOTION)
+LOSSES = (*TASKS, "load_balance", "router_kl", "router_z")
 Item = TypeVar("Item")
 # What not every variant has.
 SOME: Any = Field(default=None)
@@ -48,6 +51,14 @@ def _distinct(items: list[Item]) -> list[Item]:
     return items
 
 
+def _fold(fold: Any) -> Any:
+    # True counts as a number in Python.
+    number = isinstance(fold, int) and not isinstance(fold, bool)
+    if (number and fold >= 0) or (isinstance(fold, str) and fold):
+        return fold
+    raise ValueError("be a whole number from 0 on, or a text")
+
+
 def _not_removed(kind: str) -> str:
     if kind == "gradnorm":
         raise ValueError("be another kind: GradNorm was removed; try pcgrad")
@@ -62,11 +73,12 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Weights = dict[str, NotNegative]
 # Beyond these, float32 keeps nothing of one of the two signals.
 SnrDb = Annotated[float, Field(ge=-100, le=100)]
 # None: clean speech alone is tested.
 SnrsDb = Annotated[list[SnrDb], AfterValidator(_distinct)]
-Task = Annotated[str, _one_of((ENHANCE, EMOTION))]
+Task = Annotated[str, _one_of(TASKS)]
 Tasks = Annotated[list[Task], Field(min_length=1), AfterValidator(_distinct)]
 Metric = Annotated[
     str, _one_of((*METRICS, *COMPOSITE_METRICS, *DNSMOS_METRICS))
@@ -77,22 +89,6 @@ class Strict(BaseModel):
     """No text counts as a number, no number as a flag."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
-
-
-class ScoreWeights(Strict):
-    """Share of every task in the score that selects checkpoints."""
-
-    __pydantic_extra__: dict[str, NotNegative]
-    enhance: NotNegative = SOME
-    emotion: NotNegative = SOME
-
-
-class LossWeights(ScoreWeights):
-    """Weight of every loss."""
-
-    load_balance: NotNegative = SOME
-    router_kl: NotNegative = SOME
-    router_z: NotNegative = SOME
 
 
 class Arguments(Strict):
@@ -110,13 +106,19 @@ class Arguments(Strict):
     shortcut_tasks: Tasks = SOME
 
 
+class EncoderConfig(Strict):
+    """What an encoder of random weights is like."""
+
+    model_type: Annotated[str, _one_of(SUPPORTED_MODELS)] = SOME
+
+
 class Hyperparameters(Strict):
     """All keys with bounds."""
 
     seed: Seed
     system: Text
     corpus: Text
-    fold: Count | Text
+    fold: Annotated[Any, AfterValidator(_fold)]
     data_folder: Text
     noise_folder: Text | None
     output_folder: Text
@@ -164,12 +166,12 @@ class Hyperparameters(Strict):
     checkpoint_activations: bool
     allow_tf32: bool
     hidden_state_cache_gib: NotNegative = SOME
-    loss_weights: LossWeights
+    loss_weights: Weights
     task_balancing_kind: Annotated[
         str, AfterValidator(_not_removed), _one_of(KINDS)
     ] = SOME
     label_smoothing: Share
-    score_weights: ScoreWeights
+    score_weights: Weights
     early_stopping_epochs: Size = SOME
     early_stopping_warmup: Count = SOME
     num_averaged_checkpoints: Size
@@ -185,7 +187,7 @@ class Hyperparameters(Strict):
     ]
     label_mapping: dict[str, Text | None]
     encoder_source: Text | None = SOME
-    encoder_config: dict[str, Any] = SOME
+    encoder_config: EncoderConfig = SOME
     encoder_save_path: Text = SOME
     standardize_hidden_states: bool = SOME
     standardization_utterances: Size

@@ -5,72 +5,32 @@ Authors
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import ruamel.yaml
 from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import YAMLError
 
 _REFERENCE = re.compile(r"<\s*(\w+)")
 
 
-def read_yaml(path: str | Path, read: Callable[[Any], Any]) -> Any:
-    """Reads a YAML file, with errors that name it.
-
-    Arguments
-    ---------
-    path : str or Path
-        The file.
-    read : callable
-        Takes the open file, such as `ruamel.yaml.YAML().load`.
-
-    Returns
-    -------
-    Any
-        What `read` gives.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is no YAML.
-
-    Example
-    -------
-    >>> path = Path(getfixture("tmpdir")) / "made.yaml"
-    >>> _ = path.write_text("a: [1")
-    >>> read_yaml(path, ruamel.yaml.YAML().load)
-    Traceback (most recent call last):
-    ...
-    ValueError: ...made.yaml cannot be read as YAML: ...
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(
-            f"{path} does not exist: name a YAML file, such as "
-            "hparams/sparse_merit.yaml."
-        )
-    try:
-        with Path(path).open(encoding="utf-8") as stream:
-            return read(stream)
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as YAML: {error}") from error
-
-
-def read_mapping(path: str | Path) -> CommentedMap:
+def read_mapping(path: str | Path, typ: str = "rt") -> CommentedMap:
     """Reads a YAML file of keys and values.
 
     Arguments
     ---------
     path : str or Path
         The file.
+    typ : str
+        How ruamel.yaml is to read it: `rt` keeps tags and comments, `safe`
+        takes no tags.
 
     Returns
     -------
     CommentedMap
-        With tags and comments.
+        For `safe` a dict; empty where the file is.
 
     Raises
     ------
@@ -82,16 +42,18 @@ def read_mapping(path: str | Path) -> CommentedMap:
     Example
     -------
     >>> path = Path(getfixture("tmpdir")) / "made.yaml"
-    >>> _ = path.write_text("a: !ref <b>")
-    >>> read_mapping(path)["a"].value
-    '<b>'
+    >>> _ = path.write_text("a: [1")
+    >>> read_mapping(path)
+    Traceback (most recent call last):
+    ...
+    ValueError: ...made.yaml cannot be read as YAML: ...
     """
-    tree = read_yaml(path, ruamel.yaml.YAML().load)
-    if tree is None:
-        return CommentedMap()
-    if not isinstance(tree, CommentedMap):
-        raise ValueError(f"{path} holds no hyperparameters, as key: value.")
-    return tree
+    if not Path(path).is_file():
+        raise FileNotFoundError(
+            f"{path} does not exist: name a YAML file, such as "
+            "hparams/sparse_merit.yaml."
+        )
+    return _load(Path(path).read_bytes(), f"{path}", typ)
 
 
 def read_overrides(text: str) -> CommentedMap:
@@ -119,23 +81,22 @@ def read_overrides(text: str) -> CommentedMap:
     >>> read_overrides("fast")
     Traceback (most recent call last):
     ...
-    ValueError: 'fast' is no option: write --key=value.
+    ValueError: 'fast' on the command line, ... holds no settings...
     """
+    name = f"{text!r} on the command line, where a key is --key=value once,"
+    return _load(text, name, "rt")
+
+
+def _load(text: str | bytes, name: str, typ: str) -> CommentedMap:
     try:
-        options = ruamel.yaml.YAML().load(text)
-    except YAMLError as error:
-        reason = str(error)
-        if isinstance(error, MarkedYAMLError):
-            reason = f"{error.problem}"
-        raise ValueError(
-            f"The options {text!r} cannot be read as YAML: {reason}. Write "
-            "--key=value, each key once, and lists and mappings in quotes."
-        ) from error
-    if options is None:
+        tree = ruamel.yaml.YAML(typ=typ, pure=True).load(text)
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{name} cannot be read as YAML: {error}") from error
+    if tree is None:
         return CommentedMap()
-    if not isinstance(options, CommentedMap):
-        raise ValueError(f"{str(options)!r} is no option: write --key=value.")
-    return options
+    if not isinstance(tree, dict):
+        raise ValueError(f"{name} holds no settings, as key: value.")
+    return tree
 
 
 def tag_of(node: Any) -> str:

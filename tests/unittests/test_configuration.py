@@ -73,7 +73,10 @@ def test_a_good_variant_passes(variant):
 )
 def test_misspelt_overrides_are_named(variant, key, meant):
     (text,) = complaints(variant, **{key: 1})
-    assert text == f"{key} is no key of my.yaml. Did you mean {meant}?"
+    assert text == (
+        f"{key} is no key of my.yaml. Did you mean {meant}? "
+        "(on the command line)"
+    )
 
 
 def test_keys_of_other_variants_are_told_from_misspelt_ones(tmp_path):
@@ -132,7 +135,7 @@ def test_a_misspelt_key_of_an_own_file_is_named(variant, tmp_path):
         "Nothing uses num_metrics_jobs. Did you mean num_metric_jobs? "
         f"(in {own})"
     )
-    assert missing == "own.yaml has no num_metric_jobs."
+    assert missing == "num_metric_jobs is missing."
 
 
 def test_references_and_places_to_fill_in(variant, tmp_path):
@@ -151,7 +154,7 @@ def test_misspelt_keys_of_a_corpus(tmp_path):
     folder = tmp_path / "recipes" / "Mine" / "joint_enhance_emotion"
     folder.mkdir(parents=True)
     (folder / "corpus.yml").write_text("bath_size: 4\n")
-    with pytest.raises(ValueError, match="corpus.yml.*Did you mean batch_size"):
+    with pytest.raises(ValueError, match="Did you mean batch_size.*corpus.yml"):
         compose(SPARSE, "corpus: Mine", tmp_path)
 
 
@@ -167,7 +170,7 @@ def test_misspelt_keys_of_a_corpus(tmp_path):
         ("number_of_epochs", "-1", "greater than or equal to 1"),
         ("grad_accumulation_factor", "0", "greater than or equal to 1"),
         ("seed", "-1", "greater than or equal to 0"),
-        ("fold", "[0]", "a valid integer or it must be a valid string"),
+        ("fold", "[0]", "a whole number from 0 on, or a text"),
         ("lr", "fast", "a valid number"),
         ("lr", "True", "a valid number"),
         ("weight_decay", ".nan", "a finite number"),
@@ -209,7 +212,7 @@ def test_values_that_are_no_such_thing(variant, key, value, wanted):
 def test_a_mapping_for_a_number(variant):
     (text,) = complaints(variant, seed="{a: 1}")
     assert text == (
-        "seed is {'a': 1} on the command line: it takes no mapping."
+        "seed is {'a': 1}: it takes no mapping. (on the command line)"
     )
 
 
@@ -219,13 +222,16 @@ def test_a_mapping_for_a_number(variant):
         ({"top_k": 4}, "top_k is 4, but there are only 3 experts"),
         ({"snr_low_db": 9, "snr_high_db": 8}, "snr_low_db 9 is above"),
         ({"hop_length": 500}, "hop_length 500 is above n_fft 400"),
-        ({"label_mapping": "{calm: joy}"}, "label_mapping leads to joy"),
-        ({"normalization_mode": "corpus"}, "which needs both"),
-        ({"normalization_mean": 0.1}, "the mode is none, they are 0.1"),
-        ({"sample_rate_hz": 8000}, "has pesq_wb, which are defined at 16000"),
+        (
+            {"label_mapping": "{calm: joy}"},
+            "label_mapping {'calm': 'joy'} leads to",
+        ),
+        ({"normalization_mode": "corpus"}, "the mode corpus needs both"),
+        ({"normalization_mean": 0.1}, "mode is none, normalization_mean 0.1"),
+        ({"sample_rate_hz": 8000}, "pesq_wb are defined at 16000"),
         ({"number_of_frozen_epochs": 50}, "number_of_frozen_epochs 50 is"),
         ({"encoder_config": "{model_type: vawlm}"}, "Did you mean wavlm?"),
-        ({"valid_snrs_db": "[]"}, "valid_snrs_db is empty"),
+        ({"valid_snrs_db": "[]"}, "on clean speech alone"),
         ({"score_weights": "{emotion: -1}"}, "score_weights.emotion is -1"),
     ],
 )
@@ -284,14 +290,14 @@ def test_options_of_speechbrain_are_checked_too(variant):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("seed: 1\nseed: 2", "duplicate key.*each key once"),
+        ("seed: 1\nseed: 2", "once,.*duplicate key"),
         ("emotions: [sad", "cannot be read as YAML"),
-        ("fast", "'fast' is no option"),
-        ("- fast", "is no option"),
+        ("fast", "'fast' on the command line.* holds no settings"),
+        ("- fast", "holds no settings"),
     ],
 )
 def test_command_lines_that_are_none(text, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
         read_overrides(text)
 
 

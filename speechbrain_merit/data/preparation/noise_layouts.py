@@ -12,7 +12,7 @@ import csv
 import dataclasses
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +195,7 @@ def _items(file: Path) -> list[dict[str, Any]]:
         return list(csv.DictReader(stream, skipinitialspace=True))
 
 
-_LAYOUTS = {
+_LAYOUTS: dict[str, Callable[[Path], list[Recording]]] = {
     "split_folders": _split_folders,
     "type_folders": functools.partial(
         _by_path, "(?P<type>[^/]+)/.+", "*/*.*", "folders of recordings"

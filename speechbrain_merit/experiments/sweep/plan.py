@@ -11,9 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import ruamel.yaml
-
-from speechbrain_merit.config import compose, read_yaml
+from speechbrain_merit.config import compose, read_mapping
 
 # A variant with this key classifies what a trained model of that one enhances.
 ENHANCER_KEY = "enhancer_folder"
@@ -104,9 +102,7 @@ def read_spec(path: str | Path) -> dict[str, Any]:
     >>> read_spec(path)
     {'variants': ['se_only'], 'folds': [0, 2]}
     """
-    spec = read_yaml(path, ruamel.yaml.YAML(typ="safe", pure=True).load) or {}
-    if not isinstance(spec, Mapping):
-        raise ValueError(f"{path} must hold {list(SPEC_KEYS)}, as key: value.")
+    spec = read_mapping(path, typ="safe")
     unknown = [key for key in spec if key not in SPEC_KEYS]
     if unknown:
         raise ValueError(
