@@ -26,6 +26,7 @@ import torch
 from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain as sb
+from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.nnet.losses import l1_loss
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import if_main_process, run_on_main
@@ -54,15 +55,18 @@ from speechbrain_merit.losses.task_losses import (
 from speechbrain_merit.metrics import (
     Condition,
     EmotionStats,
-    MergeableStats,
     TestStats,
+    UtteranceScorer,
     fit_temperature,
     markdown_table,
     results_dictionary,
     write_results,
 )
 from speechbrain_merit.metrics.routing import RoutingStats
-from speechbrain_merit.metrics.routing_report import RoutingReport
+from speechbrain_merit.metrics.routing_report import (
+    write_share_figures,
+    write_timeline,
+)
 from speechbrain_merit.pretrained.borrowing import (
     borrow_model,
     replace_encoder_source,
@@ -72,8 +76,9 @@ from speechbrain_merit.pretrained.folder import (
     write_pretrained_folder,
 )
 from speechbrain_merit.training.distributed import (
-    SharedMean,
-    merge_over_processes,
+    gather,
+    gather_rows,
+    mean_over_processes,
     num_processes,
     seed_apart,
     set_timeout,
@@ -142,7 +147,7 @@ class DualTaskBrain(TaskGradientBrain):
         elif stage == sb.Stage.VALID:
             self.append_valid_stats(predictions, batch)
         else:
-            self.append_test_stats(predictions, batch)
+            self.append_test_rows(predictions, batch)
         self.losses = losses
         return self.modules.task_balancing(losses)
 
@@ -156,17 +161,22 @@ class DualTaskBrain(TaskGradientBrain):
             )
         if ENHANCE in self.model.tasks:
             target = self.model.target_log1p(*batch.clean, predictions)
-            lengths = predictions.spectrum.lengths
-            for stats, spectrum in (
-                (self.enhanced_error, predictions.enhanced_log1p),
-                (self.noisy_error, predictions.spectrum.log1p),
-            ):
-                stats.append(
-                    batch.id, spectrum, target, lengths, reduction="batch"
+            errors = (
+                l1_loss(
+                    x, target, predictions.spectrum.lengths, reduction="batch"
                 )
+                for x in (
+                    predictions.enhanced_log1p,
+                    predictions.spectrum.log1p,
+                )
+            )
+            self.errors += [
+                {"id": name, "enhanced": float(enhanced), "noisy": float(noisy)}
+                for name, enhanced, noisy in zip(batch.id, *errors, strict=True)
+            ]
 
-    def append_test_stats(self, predictions, batch):
-        """Hands a batch of test mixtures to the metrics of its conditions."""
+    def append_test_rows(self, predictions, batch):
+        """Scores a batch of test mixtures, and keeps what is finished."""
         found = {}
         if EMOTION in self.model.tasks:
             found["log_posteriors"] = predictions.logits.log_softmax(dim=1)
@@ -179,16 +189,13 @@ class DualTaskBrain(TaskGradientBrain):
             found["clean"] = batch.clean.data
             found["noisy"] = batch.noisy.data
             found["lengths"] = lengths
-        self.test_stats.append(
-            [self.conditions[name] for name in batch.id], batch.id, **found
-        )
-        labels = batch.emotion_index.data.squeeze(1).tolist()
-        self.routing_report.append(
-            predictions,
-            batch.id,
+        rows = self.scorer.append(
             [self.conditions[name] for name in batch.id],
-            [None if label == NO_LABEL else label for label in labels],
+            batch.id,
+            routing=predictions.integration.routing,
+            **found,
         )
+        self.test_progress.append(rows)
 
     def on_stage_start(self, stage, epoch=None):
         """Prepares empty statistics, and the epoch's mixing and freezing."""
@@ -214,33 +221,17 @@ class DualTaskBrain(TaskGradientBrain):
             )
         elif stage == sb.Stage.VALID:
             self.emotion_stats = EmotionStats(self.hparams.emotions)
-            self.enhanced_error = MergeableStats(metric=l1_loss)
-            self.noisy_error = MergeableStats(metric=l1_loss)
+            self.errors = []
         else:
-            self.test_stats = TestStats(
+            self.scorer = UtteranceScorer(
                 self.hparams.emotions,
                 self.hparams.sample_rate_hz,
                 self.hparams.enhancement_metrics,
                 n_jobs=self.hparams.num_metric_jobs,
             )
-            self.routing_report = RoutingReport(
-                self.conditions.values(), self.hparams.emotions
-            )
-            self.resume_test_statistics()
-
-    @property
-    def test_statistics(self):
-        """All that a test finds."""
-        return {
-            "routing": self.routing_stats,
-            "scores": self.test_stats,
-            "report": self.routing_report,
-        }
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Logs the stage; saves a checkpoint, or writes the results."""
-        if stage == sb.Stage.TEST:
-            self.test_progress.write(self.test_statistics)
         stage_loss = self.merge_statistics(stage, stage_loss)
         if stage == sb.Stage.TRAIN:
             self.train_summary = {
@@ -255,16 +246,21 @@ class DualTaskBrain(TaskGradientBrain):
 
     def merge_statistics(self, stage, stage_loss):
         """Joins what the processes found, each with a share of the data."""
-        loss = SharedMean(stage_loss, self.num_batches)
-        statistics = {"loss": loss, "routing": self.routing_stats}
+        routing, order = RoutingStats(), self.data_ids[stage]
+        for sums in gather(self.routing_stats.sums):
+            routing.add(sums)
+        self.routing_stats = routing
         if stage == sb.Stage.VALID:
-            statistics["emotion"] = self.emotion_stats
-            statistics["enhanced"] = self.enhanced_error
-            statistics["noisy"] = self.noisy_error
+            self.emotion_stats = EmotionStats(
+                self.hparams.emotions,
+                gather_rows(self.emotion_stats.rows, order),
+            )
+            self.errors = gather_rows(self.errors, order)
         elif stage == sb.Stage.TEST:
-            statistics |= self.test_statistics
-        merge_over_processes(statistics, self.data_ids[stage])
-        return loss.mean
+            self.test_progress.append(self.scorer.flush())
+            rows = self.test_progress.rows.values()
+            self.test_rows = gather_rows(rows, order)
+        return mean_over_processes(stage_loss, self.num_batches)
 
     def finish_epoch(self, stage_loss, epoch):
         """Scores the development set and keeps the best checkpoints."""
@@ -294,8 +290,12 @@ class DualTaskBrain(TaskGradientBrain):
                 summary["f1_macro"] = f1_macro
                 score += self.hparams.score_weights[EMOTION] * f1_macro
         if ENHANCE in self.model.tasks:
-            enhanced = self.enhanced_error.summarize("average")
-            noisy = self.noisy_error.summarize("average")
+            rows = self.errors
+            # In float32, as SpeechBrain's MetricStats.
+            enhanced, noisy = (
+                float(sum(torch.tensor([r[key] for r in rows])) / len(rows))
+                for key in ("enhanced", "noisy")
+            )
             summary["l1"], summary["noisy_l1"] = enhanced, noisy
             # 0 where all development mixtures are clean.
             if noisy > 0:
@@ -305,30 +305,54 @@ class DualTaskBrain(TaskGradientBrain):
 
     def write_test_results(self):
         """Writes tables, figures and results.json, and prints the table."""
+        hparams, rows = self.hparams, self.test_rows
+        stats = TestStats(hparams.emotions, hparams.enhancement_metrics, rows)
         results = results_dictionary(
-            self.hparams.system,
-            self.hparams.corpus,
-            self.hparams.fold,
-            self.hparams.seed,
-            self.test_stats,
-            self.routing_stats.shares(),
+            hparams.system,
+            hparams.corpus,
+            hparams.fold,
+            hparams.seed,
+            stats,
+            stats.expert_shares(),
             self.temperature,
         )
-        write_results(
-            self.result_folder, results, self.test_stats, self.test_plan
-        )
+        write_results(self.result_folder, results, stats, self.test_plan)
         logger.info(
             "Results, also in %s:\n%s",
             self.result_folder,
             markdown_table(results),
         )
-        self.routing_report.write(
-            self.result_folder,
-            self.hparams.system,
-            self.hparams.sample_rate_hz,
-            self.hparams.hop_length,
-            self.model.encoder.samples_per_frame,
+        labels = {
+            name: map_emotion(vars(hparams), fields["emotion"])
+            for name, fields in self.test_plan.items()
+        }
+        write_share_figures(
+            self.result_folder, hparams.system, rows, labels, hparams.emotions
         )
+        self.write_timelines()
+
+    @torch.no_grad()
+    def write_timelines(self):
+        """Draws where the gates sent the first utterance of each condition."""
+        drawn = set()
+        for row in self.test_rows:
+            condition = self.conditions[row["id"]]
+            if condition in drawn:
+                continue
+            drawn.add(condition)
+            index = self.test_set.data_ids.index(row["id"])
+            batch = PaddedBatch([self.test_set[index]])
+            with self.evaluation_ctx:
+                output = self.compute_forward(batch, sb.Stage.TEST)
+            write_timeline(
+                self.result_folder,
+                f"{self.hparams.system}, {row['id']}",
+                condition,
+                output,
+                self.hparams.sample_rate_hz,
+                self.hparams.hop_length,
+                self.model.encoder.samples_per_frame,
+            )
 
     @property
     def result_folder(self):
@@ -433,22 +457,14 @@ class DualTaskBrain(TaskGradientBrain):
         # Else the weights are there, and their temperature in them.
         if not self.is_borrowed:
             self.load_best_weights(max_key, min_key)
-        known = self.test_progress.open(self.identify_test())
-        if known:
+        self.test_progress.open(self.identify_test())
+        if self.test_progress.rows:
             logger.info(
-                "Resuming the test after %d batches",
-                self.test_progress.num_batches,
+                "Resuming the test after %d utterances",
+                len(self.test_progress.rows),
             )
-        # All processes calibrate together, or none does.
-        if known and num_processes() == 1:
-            self.temperature = self.test_progress.facts["temperature"]
-            if self.temperature is not None:
-                self.model.apply_temperature(self.temperature)
-        elif EMOTION in self.model.tasks and not self.is_borrowed:
+        if EMOTION in self.model.tasks and not self.is_borrowed:
             self.calibrate()
-        if not known:
-            self.test_progress.facts["temperature"] = self.temperature
-            self.test_progress.write({})
 
     def identify_test(self):
         """Tells this test from others, whose results it must not take."""
@@ -497,7 +513,8 @@ class DualTaskBrain(TaskGradientBrain):
                 logits.log_softmax(dim=1),
                 batch.emotion_index.data.squeeze(1),
             )
-        merge_over_processes({"judged": judged}, self.data_ids[sb.Stage.VALID])
+        rows = gather_rows(judged.rows, self.data_ids[sb.Stage.VALID])
+        judged = EmotionStats(self.hparams.emotions, rows)
         # Empty where no development utterance has a label.
         if judged.ids:
             self.temperature = fit_temperature(
@@ -719,6 +736,7 @@ if __name__ == "__main__":
         sb.Stage.VALID: datasets["valid"].data_ids,
         sb.Stage.TEST: datasets["test"].data_ids,
     }
+    brain.test_set = datasets["test"]
     brain.calibration_set = brain.make_dataloader(
         datasets["valid"],
         sb.Stage.VALID,

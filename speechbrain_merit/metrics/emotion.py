@@ -4,23 +4,23 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from speechbrain_merit.metrics.merging import JsonStats, merge_rows
 
-
-class EmotionStats(JsonStats):
+class EmotionStats:
     """Collects predictions and compares them with the labels.
 
     Arguments
     ---------
     labels : sequence of str
         Names of the classes in the order of the model's outputs.
+    rows : iterable of Mapping
+        What is known about utterances already, as `rows` gives it.
 
     Raises
     ------
@@ -39,17 +39,18 @@ class EmotionStats(JsonStats):
            [1, 1]])
     """
 
-    def __init__(self, labels: Sequence[str]):
+    def __init__(
+        self, labels: Sequence[str], rows: Iterable[Mapping[str, Any]] = ()
+    ) -> None:
         if not labels or len(set(labels)) < len(labels):
             raise ValueError(f"labels must be distinct names, not {labels}.")
         self.labels = list(labels)
-        super().__init__(metric=None)
-
-    def clear(self) -> None:
-        """Forgets every utterance."""
-        self.summary: dict[str, Any] = {}
         # Index of the true class, and probabilities, by utterance.
         self._judged: dict[str, tuple[int, np.ndarray]] = {}
+        for row in rows:
+            posteriors = np.array([row["posteriors"][x] for x in self.labels])
+            target = self.labels.index(row["true"])
+            self._judged[row["id"]] = target, posteriors
 
     @property
     def ids(self) -> list[str]:
@@ -100,52 +101,6 @@ class EmotionStats(JsonStats):
             if target != -1:
                 self._judged[name] = target, row
 
-    def merge(
-        self, others: Sequence["EmotionStats"], order: Sequence[str]
-    ) -> None:
-        """Takes in what other processes have recognised.
-
-        Arguments
-        ---------
-        others : sequence of EmotionStats
-            Of other utterances.
-        order : sequence of str
-            Identity of all utterances, in the order of one process.
-
-        Raises
-        ------
-        ValueError
-            If an utterance occurs twice, or is not among all.
-        """
-        self._judged = merge_rows(
-            [part._judged.items() for part in (self, *others)], order
-        )
-
-    def state_dict(self) -> dict[str, Any]:
-        """Gives all that was appended, as plain values.
-
-        Returns
-        -------
-        dict
-            For `load_state_dict`.
-        """
-        return {
-            "ids": self.ids,
-            "targets": self.targets.tolist(),
-            "posteriors": torch.from_numpy(self.posteriors),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes up what was appended before.
-
-        Arguments
-        ---------
-        state : Mapping
-            As of `state_dict`.
-        """
-        judged = zip(state["targets"], state["posteriors"].numpy(), strict=True)
-        self._judged = dict(zip(state["ids"], judged, strict=True))
-
     def summarize(self, field: str | None = None) -> Any:
         """Computes the scores by scikit-learn.
 
@@ -166,11 +121,11 @@ class EmotionStats(JsonStats):
             `f1_macro`, `accuracy` and `uar`, None before there is a label;
             `num_utterances`, the number of labelled utterances.
         """
-        self.summary = {"f1_macro": None, "accuracy": None, "uar": None}
+        summary: dict[str, Any] = dict.fromkeys(("f1_macro", "accuracy", "uar"))
         if self._judged:
             targets, predictions = self.targets, self._predictions
             options = {"average": "macro", "zero_division": 0}
-            self.summary = {
+            summary = {
                 "f1_macro": float(
                     f1_score(
                         targets,
@@ -189,8 +144,8 @@ class EmotionStats(JsonStats):
                     )
                 ),
             }
-        self.summary["num_utterances"] = len(self._judged)
-        return self.summary if field is None else self.summary[field]
+        summary["num_utterances"] = len(self._judged)
+        return summary if field is None else summary[field]
 
     @property
     def confusion(self) -> np.ndarray:

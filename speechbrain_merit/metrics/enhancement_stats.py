@@ -8,20 +8,19 @@ Authors
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from joblib import Parallel, delayed, parallel_config
 
 from speechbrain_merit.metrics.enhancement import check_metrics, score_signal
-from speechbrain_merit.metrics.merging import JsonStats, merge_rows
 
 # Enough for the slowest utterance of a chunk not to idle the other jobs.
 UTTERANCES_PER_JOB = 8
 
 
-class EnhancementStats(JsonStats):
+class EnhancementStats:
     """Scores enhanced and unprocessed speech, utterance by utterance.
 
     Signals wait in a queue on the CPU until there are `UTTERANCES_PER_JOB`
@@ -71,14 +70,15 @@ class EnhancementStats(JsonStats):
             raise ValueError(f"n_jobs is {n_jobs}; it must be 1 or more.")
         self.sample_rate_hz = sample_rate_hz
         self.metrics = tuple(metrics)
-        super().__init__(metric=None, n_jobs=n_jobs, batch_eval=False)
-
-    def clear(self) -> None:
-        """Forgets every utterance, scored or waiting."""
-        self.summary: dict[str, Any] = {}
+        self.n_jobs = n_jobs
         self._scores: dict[str, dict[str, float]] = {}
         # Enhanced, clean and unprocessed speech by utterance.
         self._queue: dict[str, list[torch.Tensor]] = {}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there are signals that are not scored yet."""
+        return bool(self._queue)
 
     @property
     def ids(self) -> list[str]:
@@ -138,82 +138,21 @@ class EnhancementStats(JsonStats):
         if len(self._queue) >= UTTERANCES_PER_JOB * self.n_jobs:
             self._score_queue()
 
-    def merge(
-        self, others: Sequence["EnhancementStats"], order: Sequence[str]
-    ) -> None:
-        """Takes in what other processes have scored.
-
-        Arguments
-        ---------
-        others : sequence of EnhancementStats
-            Of other utterances.
-        order : sequence of str
-            Identity of all utterances, in the order of one process.
-
-        Raises
-        ------
-        ValueError
-            If an utterance occurs twice, or is not among all.
-        """
-        self._scores = merge_rows(
-            [part.scores.items() for part in (self, *others)], order
-        )
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Sent to another process, scores take less than signals.
-        self._score_queue()
-        return self.__dict__
-
-    def state_dict(self) -> dict[str, Any]:
-        """Gives all that was appended, as plain values.
-
-        Returns
-        -------
-        dict
-            For `load_state_dict`.
-        """
-        return {"scores": dict(self.scores)}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes up what was appended before.
-
-        Arguments
-        ---------
-        state : Mapping
-            As of `state_dict`.
-        """
-        self._scores = dict(state["scores"])
-
     def summarize(self, field: str | None = None) -> dict[str, Any]:
-        """Averages over the utterances scored both enhanced and noisy.
-
-        Clean speech has an infinite SI-SDR against itself. That is a score,
-        so it leaves the utterance in both means, but a mean that is infinite
-        is given as None: JSON has no such number.
+        """Averages, see `summarize_scores`.
 
         Arguments
         ---------
         field : str, optional
-            One of the keys below, to return its value alone.
+            One of its keys, to return its value alone.
 
         Returns
         -------
         dict
-            `se` and `noisy`, each the mean by metric, None where nothing
-            could be scored; `num_unscored`, the number of utterances by
-            metric for which either score is NaN.
+            As of `summarize_scores`.
         """
-        self.summary = {"se": {}, "noisy": {}, "num_unscored": {}}
-        for metric in self.metrics:
-            pairs = [
-                (row[metric], row[f"noisy_{metric}"])
-                for row in self.scores.values()
-            ]
-            scored = [pair for pair in pairs if not any(map(math.isnan, pair))]
-            self.summary["se"][metric] = _mean([pair[0] for pair in scored])
-            self.summary["noisy"][metric] = _mean([pair[1] for pair in scored])
-            self.summary["num_unscored"][metric] = len(pairs) - len(scored)
-        return self.summary if field is None else self.summary[field]
+        summary = summarize_scores(self.scores.values(), self.metrics)
+        return summary if field is None else summary[field]
 
     @property
     def scores(self) -> dict[str, dict[str, float]]:
@@ -246,6 +185,46 @@ class EnhancementStats(JsonStats):
         self._scores.update(zip(self._queue, scores, strict=True))
         # Not before: where scoring fails, none of them may count as done.
         self._queue = {}
+
+
+def summarize_scores(
+    scores: Iterable[Mapping[str, float]], metrics: Sequence[str]
+) -> dict[str, Any]:
+    """Averages over the utterances scored both enhanced and noisy.
+
+    Clean speech has an infinite SI-SDR against itself. That is a score, so it
+    leaves the utterance in both means, but a mean that is infinite is given as
+    None: JSON has no such number.
+
+    Arguments
+    ---------
+    scores : iterable of Mapping
+        Of every utterance, as in `EnhancementStats.scores`.
+    metrics : sequence of str
+        Their names.
+
+    Returns
+    -------
+    dict
+        `se` and `noisy`, each the mean by metric, None where nothing could be
+        scored; `num_unscored`, the number of utterances by metric for which
+        either score is NaN.
+
+    Example
+    -------
+    >>> scores = [{"stoi": 0.5, "noisy_stoi": 0.25}]
+    >>> summarize_scores(scores, ["stoi"])
+    {'se': {'stoi': 0.5}, 'noisy': {'stoi': 0.25}, 'num_unscored': {'stoi': 0}}
+    """
+    rows = list(scores)
+    summary: dict[str, Any] = {"se": {}, "noisy": {}, "num_unscored": {}}
+    for metric in metrics:
+        pairs = [(row[metric], row[f"noisy_{metric}"]) for row in rows]
+        scored = [pair for pair in pairs if not any(map(math.isnan, pair))]
+        summary["se"][metric] = _mean([pair[0] for pair in scored])
+        summary["noisy"][metric] = _mean([pair[1] for pair in scored])
+        summary["num_unscored"][metric] = len(pairs) - len(scored)
+    return summary
 
 
 def _check_batch(ids: Sequence[str], *signals: torch.Tensor) -> None:

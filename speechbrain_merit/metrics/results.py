@@ -73,7 +73,7 @@ def results_dictionary(
 
     Example
     -------
-    >>> stats = TestStats(["angry", "sad"])
+    >>> stats = TestStats(["angry", "sad"], ["stoi"], rows=[])
     >>> results = results_dictionary("merit", "mini", 0, 1, stats, None)
     >>> list(results)
     ['system', 'corpus', 'fold', 'seed', 'conditions', 'routing', 'calibration']
@@ -135,7 +135,7 @@ def write_results(
 
     Example
     -------
-    >>> stats = TestStats(["angry", "sad"])
+    >>> stats = TestStats(["angry", "sad"], ["stoi"], rows=[])
     >>> results = results_dictionary("merit", "mini", 0, 1, stats, None)
     >>> folder = getfixture("tmpdir")
     >>> write_results(folder, results, stats)
@@ -189,7 +189,7 @@ def _write_utterances(
         writer = csv.DictWriter(stream, columns, restval="")
         writer.writeheader()
         for condition, scores in stats.by_condition.items():
-            for row in scores.rows():
+            for row in scores.cells():
                 # NaN is the one value that differs from itself.
                 row = {
                     key: value for key, value in row.items() if value == value

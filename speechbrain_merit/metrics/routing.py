@@ -8,7 +8,7 @@ Authors
 
 import itertools
 import math
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import torch
@@ -39,11 +39,14 @@ class RoutingStats:
     """
 
     def __init__(self) -> None:
-        self._counts: dict[str, torch.Tensor] = {}
-        self._entropies: dict[str, float] = {}
-        self._frames: dict[str, int] = {}
-        self._same: dict[str, int] = {}
-        self._compared: dict[str, int] = {}
+        # By task, or by pair of tasks. Plain values: checkpoints hold them.
+        self.sums: dict[str, dict[str, Any]] = {
+            "choices": {},
+            "entropy": {},
+            "frames": {},
+            "same": {},
+            "compared": {},
+        }
 
     def append(self, routing: Mapping[str, Routing]) -> None:
         """Adds the routing of a batch.
@@ -54,59 +57,29 @@ class RoutingStats:
             One report per task; none for systems without gates.
         """
         for task, report in routing.items():
-            add_counts(self._counts, {task: report.counts().cpu()})
             true = report.experts[..., 0] >= 0
             entropy = torch.special.entr(report.probabilities).sum(dim=-1)
-            add_counts(self._entropies, {task: float(entropy[true].sum())})
-            add_counts(self._frames, {task: int(true.sum())})
-        for one, other in itertools.combinations(routing, 2):
-            best = routing[one].experts[..., 0], routing[other].experts[..., 0]
-            if best[0].shape == best[1].shape:
-                self._compare(f"{one}_{other}", *best)
+            add_counts(self.sums["choices"], {task: report.counts().cpu()})
+            add_counts(self.sums["entropy"], {task: float(entropy[true].sum())})
+            add_counts(self.sums["frames"], {task: int(true.sum())})
+        for pair in itertools.combinations(routing, 2):
+            one, other = (routing[task].experts[..., 0] for task in pair)
+            if one.shape == other.shape:
+                true = (one >= 0) & (other >= 0)
+                same, name = true & (one == other), "_".join(pair)
+                add_counts(self.sums["same"], {name: int(same.sum())})
+                add_counts(self.sums["compared"], {name: int(true.sum())})
 
-    def merge(
-        self, others: Sequence["RoutingStats"], order: Sequence[str]
-    ) -> None:
-        """Adds what other processes have counted.
-
-        Arguments
-        ---------
-        others : sequence of RoutingStats
-            Of other batches.
-        order : sequence of str
-            Of no use here: sums have no order.
-        """
-        for other in others:
-            for name, sums in vars(self).items():
-                add_counts(sums, vars(other)[name])
-
-    def state_dict(self) -> dict[str, dict]:
-        """Gives all that was appended, as plain values.
-
-        Returns
-        -------
-        dict
-            For `load_state_dict`.
-        """
-        return {key: dict(sums) for key, sums in vars(self).items()}
-
-    def load_state_dict(self, state: Mapping[str, dict]) -> None:
-        """Takes up what was appended before.
+    def add(self, sums: Mapping[str, Mapping[str, Any]]) -> None:
+        """Adds what was counted elsewhere.
 
         Arguments
         ---------
-        state : Mapping
-            As of `state_dict`.
+        sums : Mapping
+            The `sums` of other statistics.
         """
-        vars(self).update({key: dict(sums) for key, sums in state.items()})
-
-    def _compare(
-        self, pair: str, one: torch.Tensor, other: torch.Tensor
-    ) -> None:
-        true = (one >= 0) & (other >= 0)
-        same = true & (one == other)
-        add_counts(self._same, {pair: int(same.sum())})
-        add_counts(self._compared, {pair: int(true.sum())})
+        for kind, others in sums.items():
+            add_counts(self.sums[kind], others)
 
     def shares(self) -> dict[str, list[float]]:
         """Gives the share of the choices that fell on every expert.
@@ -118,7 +91,7 @@ class RoutingStats:
         """
         return {
             task: (counts / counts.sum()).tolist()
-            for task, counts in self._counts.items()
+            for task, counts in self.sums["choices"].items()
         }
 
     def agreements(self) -> dict[str, float]:
@@ -135,8 +108,8 @@ class RoutingStats:
             than two tasks, nor of tasks that route different frames.
         """
         return {
-            pair: self._same[pair] / compared
-            for pair, compared in self._compared.items()
+            pair: self.sums["same"][pair] / compared
+            for pair, compared in self.sums["compared"].items()
             if compared > 0
         }
 
@@ -156,128 +129,95 @@ class RoutingStats:
             for number, share in enumerate(shares):
                 summary[f"{task}_expert_{number}"] = share
             most = math.log(len(shares)) or 1.0
-            mean = self._entropies[task] / self._frames[task]
+            mean = self.sums["entropy"][task] / self.sums["frames"][task]
             summary[f"{task}_gate_entropy"] = mean / most
         for pair, share in self.agreements().items():
             summary[f"{pair}_agreement"] = share
         return summary
 
 
-class GroupedRoutingStats:
-    """Counts the choices of every gate for each group of utterances.
+def choices_of_utterances(
+    routing: Mapping[str, Routing],
+) -> list[dict[str, list[int]]]:
+    """Counts the choices of every gate utterance by utterance.
 
     Arguments
     ---------
-    groups : sequence of str
-        Names of the groups in the order of the results; others that occur
-        follow in the order in which they do.
+    routing : Mapping
+        One report per task, of a batch.
+
+    Returns
+    -------
+    list of dict
+        By task the number of frames sent to every expert; nothing for a
+        system without gates.
 
     Example
     -------
     >>> experts = torch.tensor([[[0], [1]], [[1], [-1]]])
-    >>> stats = GroupedRoutingStats(["sad", "angry"])
-    >>> stats.append(
-    ...     {"emotion": Routing(torch.zeros(2, 2, 2), experts)},
-    ...     ["angry", "sad"],
+    >>> choices_of_utterances(
+    ...     {"emotion": Routing(torch.zeros(2, 2, 2), experts)}
     ... )
-    >>> stats.shares()
+    [{'emotion': [1, 1]}, {'emotion': [0, 1]}]
+    """
+    counts = [
+        [
+            Routing(*pair).counts().tolist()
+            for pair in zip(r.probabilities, r.experts, strict=True)
+        ]
+        for r in routing.values()
+    ]
+    return [
+        dict(zip(routing, row, strict=True))
+        for row in zip(*counts, strict=True)
+    ]
+
+
+def shares_by_group(
+    choices: Iterable[Mapping[str, Sequence[int]]],
+    groups: Iterable[str | None],
+    order: Sequence[str] = (),
+) -> dict[str, dict[str, list[float]]]:
+    """Gives the share of the choices of a group that fell on every expert.
+
+    Arguments
+    ---------
+    choices : iterable of Mapping
+        Of every utterance, as of `choices_of_utterances`.
+    groups : iterable of str or None
+        The group of every utterance; None for one that is not counted, such
+        as one without a label.
+    order : sequence of str
+        Names of groups in the order of the results; others follow in the order
+        in which they occur.
+
+    Returns
+    -------
+    dict
+        By task and group a list which sums to one. A group of which no frame
+        was routed is left out.
+
+    Example
+    -------
+    >>> choices = [{"emotion": [1, 1]}, {"emotion": [0, 1]}]
+    >>> shares_by_group(choices, ["angry", "sad"], order=["sad", "angry"])
     {'emotion': {'sad': [0.0, 1.0], 'angry': [0.5, 0.5]}}
     """
-
-    def __init__(self, groups: Sequence[str] = ()) -> None:
-        self._order = list(dict.fromkeys(groups))
-        self._counts: dict[str, dict[str, torch.Tensor]] = {}
-
-    def append(
-        self, routing: Mapping[str, Routing], groups: Sequence[str | None]
-    ) -> None:
-        """Adds the routing of a batch.
-
-        Arguments
-        ---------
-        routing : Mapping
-            One report per task; none for systems without gates.
-        groups : sequence of str or None
-            The group of every utterance; None for one that is not counted,
-            such as one without a label.
-
-        Raises
-        ------
-        ValueError
-            If there is not one group for each utterance.
-        """
-        for task, report in routing.items():
-            if len(report.experts) != len(groups):
-                raise ValueError(
-                    f"The routing of {task} has {len(report.experts)} "
-                    f"utterances, but groups has {len(groups)}: give one "
-                    "group, or None, for each."
-                )
-        named = [group for group in groups if group is not None]
-        self._order += [g for g in dict.fromkeys(named) if g not in self._order]
-        for task, report in routing.items():
-            counts = self._counts.setdefault(task, {})
-            for group in set(named):
-                rows = [i for i, name in enumerate(groups) if name == group]
-                part = Routing(report.probabilities[rows], report.experts[rows])
-                add_counts(counts, {group: part.counts().cpu()})
-
-    def merge(
-        self, others: Sequence["GroupedRoutingStats"], order: Sequence[str]
-    ) -> None:
-        """Adds what other processes have counted.
-
-        Arguments
-        ---------
-        others : sequence of GroupedRoutingStats
-            Of other utterances.
-        order : sequence of str
-            Of no use here: sums have no order.
-        """
-        for other in others:
-            self._order += [g for g in other._order if g not in self._order]
-            for task, found in other._counts.items():
-                add_counts(self._counts.setdefault(task, {}), found)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Gives all that was appended, as plain values.
-
-        Returns
-        -------
-        dict
-            For `load_state_dict`.
-        """
-        counts = {task: dict(by) for task, by in self._counts.items()}
-        return {"order": list(self._order), "counts": counts}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes up what was appended before.
-
-        Arguments
-        ---------
-        state : Mapping
-            As of `state_dict`.
-        """
-        self._order = list(state["order"])
-        self._counts = {t: dict(by) for t, by in state["counts"].items()}
-
-    def shares(self) -> dict[str, dict[str, list[float]]]:
-        """Gives the share of the choices that fell on every expert.
-
-        Returns
-        -------
-        dict
-            By task and group a list which sums to one. A group of which no
-            frame was routed is left out.
-        """
-        return {
-            task: {
-                group: (counts[group] / counts[group].sum()).tolist()
-                for group in self._order
-                if group in counts and counts[group].sum() > 0
-            }
-            for task, counts in self._counts.items()
+    counts: dict[str, dict[str, torch.Tensor]] = {}
+    for chosen, group in zip(choices, groups, strict=True):
+        if group is None:
+            continue
+        for task, numbers in chosen.items():
+            by_group = counts.setdefault(task, {})
+            add_counts(by_group, {group: torch.tensor(numbers)})
+    return {
+        task: {
+            group: (by_group[group] / by_group[group].sum()).tolist()
+            for group in dict.fromkeys((*order, *by_group))
+            if group in by_group and by_group[group].sum() > 0
         }
+        for task, by_group in counts.items()
+    }
 
 
 def add_counts(

@@ -46,7 +46,7 @@ def plot_shares(
     ---------
     shares : Mapping
         For each group, drawn from top to bottom, the share of every expert,
-        as `GroupedRoutingStats.shares` gives it for a task.
+        as `shares_by_group` gives it for a task.
     title : str
         What the figure shows.
     path : str or Path

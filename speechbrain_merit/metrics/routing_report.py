@@ -5,209 +5,116 @@ Authors
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from speechbrain_merit.lobes import JointOutput
 from speechbrain_merit.metrics.conditions import Condition
-from speechbrain_merit.metrics.routing import GroupedRoutingStats
+from speechbrain_merit.metrics.routing import shares_by_group
 from speechbrain_merit.metrics.routing_plots import (
     plot_expert_timeline,
     plot_shares,
 )
 
 
-class RoutingReport:
-    """Counts experts by emotion and SNR, and keeps an utterance to draw.
-
-    A system without gates has nothing to draw.
+def write_share_figures(
+    folder: str | Path,
+    system: str,
+    rows: Sequence[Mapping[str, Any]],
+    labels: Mapping[str, str | None],
+    emotions: Sequence[str],
+) -> None:
+    """Draws `experts_<task>_by_<group>.png`: by emotion and by SNR.
 
     Arguments
     ---------
-    conditions : iterable of Condition
-        Those of the test, whose SNRs order the figures.
+    folder : str or Path
+        Where to write.
+    system : str
+        Name of the model, for titles.
+    rows : sequence of Mapping
+        Of the test, as of `UtteranceScorer`.
+    labels : Mapping
+        Emotion of every mixture by identity, None for no emotion.
     emotions : sequence of str
         Names of the classes, in the order of the figures.
 
     Example
     -------
-    >>> report = RoutingReport([Condition("clean", None)], ["angry", "sad"])
+    >>> row = {"id": "a", "noise": "clean", "snr_db": None}
+    >>> rows = [{**row, "experts": {"emotion": [3, 1]}}]
     >>> folder = getfixture("tmpdir")
-    >>> report.write(
-    ...     folder, "naive_mtl", 16000, hop_length=160, frame_length=320
-    ... )
-    >>> folder.listdir()
-    []
+    >>> write_share_figures(folder, "merit", rows, {"a": "sad"}, ["sad"])
+    >>> sorted(path.basename for path in folder.listdir())
+    ['experts_emotion_by_emotion.png', 'experts_emotion_by_snr.png']
     """
-
-    def __init__(
-        self, conditions: Iterable[Condition], emotions: Sequence[str]
-    ) -> None:
-        ordered = sorted(conditions, key=_snr_order)
-        self.emotions = emotions
-        self.groups = {
-            "emotion": GroupedRoutingStats(emotions),
-            "snr": GroupedRoutingStats([_snr_name(c) for c in ordered]),
-        }
-        # The first utterance of each condition.
-        self.timelines: dict[Condition, tuple] = {}
-
-    def append(
-        self,
-        output: JointOutput,
-        names: Sequence[str],
-        conditions: Sequence[Condition],
-        labels: Sequence[int | None],
-    ) -> None:
-        """Adds a batch.
-
-        Arguments
-        ---------
-        output : JointOutput
-            What the model said about it.
-        names : sequence of str
-            Identity of every mixture.
-        conditions : sequence of Condition
-            Condition of every mixture.
-        labels : sequence of int or None
-            Index of every mixture's emotion; None counts for no emotion.
-        """
-        routing = output.integration.routing
-        self.groups["emotion"].append(
-            routing,
-            [
-                None if label is None else self.emotions[label]
-                for label in labels
-            ],
-        )
-        self.groups["snr"].append(routing, [_snr_name(c) for c in conditions])
-        if not routing or output.spectrum is None:
-            return
-        for row, condition in enumerate(conditions):
-            if condition not in self.timelines:
-                count = output.spectrum.counts[row]
-                log1p = output.spectrum.log1p[row, :count].cpu().numpy()
-                experts = {
-                    task: report.experts[row, :, 0].cpu().numpy()
-                    for task, report in routing.items()
-                }
-                self.timelines[condition] = names[row], log1p, experts
-
-    def merge(
-        self, others: Sequence["RoutingReport"], order: Sequence[str]
-    ) -> None:
-        """Adds what other processes have counted, and keeps first utterances.
-
-        Arguments
-        ---------
-        others : sequence of RoutingReport
-            Of other mixtures.
-        order : sequence of str
-            Identity of all mixtures, in the order of one process.
-        """
-        for name, stats in self.groups.items():
-            stats.merge([other.groups[name] for other in others], order)
-        places = {name: place for place, name in enumerate(order)}
-        kept = [
-            (places[utterance[0]], condition, utterance)
-            for report in (self, *others)
-            for condition, utterance in report.timelines.items()
-        ]
-        self.timelines = {}
-        for _, condition, utterance in sorted(kept, key=lambda entry: entry[0]):
-            self.timelines.setdefault(condition, utterance)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Gives all that was appended, as plain values.
-
-        Returns
-        -------
-        dict
-            For `load_state_dict`.
-        """
-        timelines = [
-            (
-                (condition.noise, condition.snr_db, name),
-                torch.from_numpy(log1p),
-                {task: torch.from_numpy(e) for task, e in experts.items()},
-            )
-            for condition, (name, log1p, experts) in self.timelines.items()
-        ]
-        groups = {n: stats.state_dict() for n, stats in self.groups.items()}
-        return {"groups": groups, "timelines": timelines}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes up what was appended before.
-
-        Arguments
-        ---------
-        state : Mapping
-            As of `state_dict`.
-        """
-        for name, counts in state["groups"].items():
-            self.groups[name].load_state_dict(counts)
-        for (noise, snr_db, name), log1p, experts in state["timelines"]:
-            self.timelines[Condition(noise, snr_db)] = (
-                name,
-                log1p.numpy(),
-                {task: e.numpy() for task, e in experts.items()},
-            )
-
-    def write(
-        self,
-        folder: str | Path,
-        system: str,
-        sample_rate_hz: int,
-        hop_length: int,
-        frame_length: int,
-    ) -> None:
-        """Draws `experts_<task>_by_<group>.png` and `timeline_<condition>.png`.
-
-        Arguments
-        ---------
-        folder : str or Path
-            Where to write.
-        system : str
-            Name of the model, for titles.
-        sample_rate_hz : int
-            Sample rate.
-        hop_length : int
-            Samples per frame of the spectrum.
-        frame_length : int
-            Samples per frame of the encoder.
-        """
-        folder = Path(folder)
-        for grouping, stats in self.groups.items():
-            for task, shares in stats.shares().items():
-                # Empty where no utterance has a label.
-                if shares:
-                    plot_shares(
-                        shares,
-                        f"{system}, gate of {task}",
-                        folder / f"experts_{task}_by_{grouping}.png",
-                    )
-        for condition, (name, log1p, experts) in self.timelines.items():
-            plot_expert_timeline(
-                log1p,
-                experts,
-                hop_s=hop_length / sample_rate_hz,
-                frame_s=frame_length / sample_rate_hz,
-                sample_rate_hz=sample_rate_hz,
-                title=f"{system}, {name}",
-                path=folder / f"timeline_{condition.name}.png",
-            )
-
-
-def _snr_order(condition: Condition) -> float:
+    snrs_db = [row["snr_db"] for row in rows]
     # Clean speech last.
-    return math.inf if condition.snr_db is None else condition.snr_db
+    ordered = sorted(set(snrs_db), key=lambda x: math.inf if x is None else x)
+    groups: dict[str, tuple[list[str | None], Sequence[str]]] = {
+        "emotion": ([labels[row["id"]] for row in rows], emotions),
+        "snr": (
+            [_snr_name(x) for x in snrs_db],
+            [_snr_name(x) for x in ordered],
+        ),
+    }
+    choices = [row["experts"] for row in rows]
+    for grouping, (names, order) in groups.items():
+        for task, shares in shares_by_group(choices, names, order).items():
+            # Empty where no utterance has a label.
+            if shares:
+                plot_shares(
+                    shares,
+                    f"{system}, gate of {task}",
+                    Path(folder) / f"experts_{task}_by_{grouping}.png",
+                )
 
 
-def _snr_name(condition: Condition) -> str:
+def write_timeline(
+    folder: str | Path,
+    title: str,
+    condition: Condition,
+    output: JointOutput,
+    sample_rate_hz: int,
+    hop_length: int,
+    frame_length: int,
+) -> None:
+    """Draws `timeline_<condition>.png` of an utterance.
+
+    A system without gates, or that does not enhance, has nothing to draw.
+
+    Arguments
+    ---------
+    folder : str or Path
+        Where to write.
+    title : str
+        Of the figure.
+    condition : Condition
+        Of the utterance.
+    output : JointOutput
+        Of a batch of this utterance alone.
+    sample_rate_hz : int
+        Sample rate.
+    hop_length : int
+        Samples per frame of the spectrum.
+    frame_length : int
+        Samples per frame of the encoder.
+    """
+    routing = output.integration.routing
+    if not routing or output.spectrum is None:
+        return
+    plot_expert_timeline(
+        output.spectrum.log1p[0].cpu().numpy(),
+        {task: r.experts[0, :, 0].cpu().numpy() for task, r in routing.items()},
+        hop_s=hop_length / sample_rate_hz,
+        frame_s=frame_length / sample_rate_hz,
+        sample_rate_hz=sample_rate_hz,
+        title=title,
+        path=Path(folder) / f"timeline_{condition.name}.png",
+    )
+
+
+def _snr_name(snr_db: float | None) -> str:
     """Such as `-5 dB` or `clean`; seen and unseen noise together."""
-    if condition.snr_db is None:
-        return condition.noise
-    return f"{condition.snr_db:g} dB"
+    return "clean" if snr_db is None else f"{snr_db:g} dB"

@@ -28,9 +28,8 @@ class FaultTolerantBrain(sb.Brain):
     training with a checkpoint, and a test with what it has scored. Errors of
     the machine say what to do. Every process has its share of the data.
 
-    Whoever inherits gives `result_folder` and `test_statistics`, and calls
-    `test_progress.open` before a test and `resume_test_statistics` at its
-    start. Of the hyperparameters it reads `output_folder`, `seed` and
+    Whoever inherits gives `result_folder`, calls `test_progress.open` before a
+    test, and appends the rows that it finds to `test_progress`. Of the hyperparameters it reads `output_folder`, `seed` and
     `sample_rate_hz`; batches have `id` and `noisy`, `[batch, time]`.
 
     Example
@@ -48,11 +47,6 @@ class FaultTolerantBrain(sb.Brain):
     @property
     def result_folder(self) -> Path:
         """Where a test keeps its progress."""
-        raise NotImplementedError
-
-    @property
-    def test_statistics(self) -> dict[str, Any]:
-        """All that a test finds, by name; see `EvaluationProgress`."""
         raise NotImplementedError
 
     def make_dataloader(
@@ -95,18 +89,11 @@ class FaultTolerantBrain(sb.Brain):
     ) -> dict[str, Any]:
         rank = torch.distributed.get_rank() if num_processes() > 1 else 0
         self.test_progress = EvaluationProgress(
-            self.result_folder / f"test_progress_{rank}.ckpt",
-            self.ckpt_interval_minutes,
-            self.ckpt_interval_steps,
+            self.result_folder / f"test_progress_{rank}.jsonl"
         )
         options = remaining_options(dataset, loader_kwargs, self.test_progress)
         self.test_batches = options["batch_sampler"].batches
         return options
-
-    def resume_test_statistics(self) -> None:
-        """Gives a test's statistics what was found before."""
-        self.test_progress.restore(self.test_statistics)
-        self.test_is_open = True
 
     def fit(self, *args: Any, **kwargs: Any) -> None:
         """Trains; says what to do where the machine fails.
@@ -136,15 +123,8 @@ class FaultTolerantBrain(sb.Brain):
         float
             The average loss.
         """
-        self.test_is_open = False
         with explained_faults(self.hparams.output_folder):
-            try:
-                return super().evaluate(*args, **kwargs)
-            except ValueError:
-                # A file, most often: what was scored is kept.
-                if self.test_is_open:
-                    self.test_progress.write(self.test_statistics)
-                raise
+            return super().evaluate(*args, **kwargs)
 
     def naming_utterances(
         self, batch: PaddedBatch
@@ -168,7 +148,7 @@ class FaultTolerantBrain(sb.Brain):
     def evaluate_batch(
         self, batch: PaddedBatch, stage: sb.Stage
     ) -> torch.Tensor:
-        """Scores a batch; keeps what a test has found so far.
+        """Scores a batch.
 
         Arguments
         ---------
@@ -182,14 +162,8 @@ class FaultTolerantBrain(sb.Brain):
         torch.Tensor
             The loss, a scalar.
         """
-        # Until it is counted, half of a batch may be among what was scored.
-        self.test_is_open = False
         with self.naming_utterances(batch):
-            loss = super().evaluate_batch(batch, stage)
-        if stage == sb.Stage.TEST:
-            self.test_progress.count_batch(self.test_statistics)
-            self.test_is_open = True
-        return loss
+            return super().evaluate_batch(batch, stage)
 
     def fit_batch(self, batch: PaddedBatch) -> torch.Tensor:
         """Trains on a batch.

@@ -1,238 +1,175 @@
 """What a test has found so far, so that an interrupted one goes on.
 
 Scores such as PESQ take longer than the model itself: a large test lasts for
-hours. What was found is kept while it runs, and used again by the same test
-alone: of the same weights, mixtures, batches and metrics.
+hours. Every utterance that is scored is a row of a file while the test runs,
+and is used again by the same test alone: of the same weights, mixtures,
+batches and metrics.
 
 Authors
  * The speechbrain-merit developers 2026
 """
 
 import hashlib
-import io
-import itertools
+import json
 import os
-import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch.utils.data import Sampler
 
+from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.logger import get_logger
 from speechbrain_merit.data.batches import take_batches
-from speechbrain_merit.training.checksums import sync_to_disk
 
 logger = get_logger(__name__)
 
 
-class Restorable(Protocol):
-    """Statistics with a state of tensors, numbers, strings, lists, dicts."""
-
-    def state_dict(self) -> Any:
-        """Gives the state.
-
-        Returns
-        -------
-        Any
-            For `load_state_dict`.
-        """
-
-    def load_state_dict(self, state: Any) -> None:
-        """Takes a state up again.
-
-        Arguments
-        ---------
-        state : Any
-            As of `state_dict`.
-        """
-
-
 class EvaluationProgress:
-    """Keeps the statistics of a test in a file while it runs.
+    """Keeps the rows of a test in a file while it runs.
+
+    A line is a checksum and JSON; the first one tells which test it is. What
+    comes after a line that is not whole, because the process was killed while
+    writing or the disk has a fault, is cut off and found once more.
 
     Arguments
     ---------
     path : str or Path
         The file, which is there while the test is unfinished.
-    interval_minutes : float
-        How often to write; 0 for not by time.
-    interval_batches : int
-        After how many batches to write; 0 for not by number.
 
     Example
     -------
-    >>> from speechbrain_merit.metrics import EmotionStats
-    >>> path = getfixture("tmpdir") / "test_progress.ckpt"
-    >>> def start():
-    ...     progress = EvaluationProgress(path, 0, 1)
-    ...     progress.open("this test")
-    ...     statistics = {"emotion": EmotionStats(["angry", "sad"])}
-    ...     progress.restore(statistics)
-    ...     return progress, statistics
-    >>> progress, statistics = start()
-    >>> statistics["emotion"].append(
-    ...     ["a"], torch.tensor([[0.0, -9.0]]), torch.tensor([0])
-    ... )
-    >>> progress.count_batch(statistics)
-    >>> progress, statistics = start()
-    >>> progress.num_batches, statistics["emotion"].ids
-    (1, ['a'])
+    >>> path = getfixture("tmpdir") / "test_progress.jsonl"
+    >>> progress = EvaluationProgress(path)
+    >>> progress.open("this test")
+    >>> progress.append([{"id": "a", "stoi": 0.9}])
+    >>> progress = EvaluationProgress(path)
+    >>> progress.open("this test")
+    >>> progress.rows
+    {'a': {'id': 'a', 'stoi': 0.9}}
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        interval_minutes: float,
-        interval_batches: int,
-    ) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.interval_s = 60 * interval_minutes
-        self.interval_batches = interval_batches
-        self.identity = ""
-        self.num_batches = 0
-        self.facts: dict[str, Any] = {}
-        self._statistics: dict[str, Any] = {}
-        self._written_s = time.monotonic()
-        self._num_unwritten = 0
+        self.rows: dict[str, dict[str, Any]] = {}
 
-    def open(self, identity: str) -> bool:
-        """Looks for what was found before.
+    def open(self, identity: str) -> None:
+        """Takes up the rows that were found before.
 
         Arguments
         ---------
         identity : str
-            Of the test, see `identify`.
-
-        Returns
-        -------
-        bool
-            Whether there is anything.
+            Of the test, see `identify`. Rows of another one are dropped.
         """
-        self.identity = identity
-        saved = self._read()
-        if saved is None or saved["identity"] != identity:
-            return False
-        self.num_batches = saved["num_batches"]
-        self.facts = saved["facts"]
-        self._statistics = saved["statistics"]
-        return True
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab+") as file:
+            file.seek(0)
+            first, *rows = self._whole_lines(file) or [None]
+            if first != identity:
+                file.truncate(0)
+                self._write(file, [identity])
+                rows = []
+        self.rows = {row["id"]: row for row in rows}
 
-    def restore(self, statistics: Mapping[str, Restorable]) -> None:
-        """Gives statistics what was found before.
+    def append(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Writes rows, and waits until they are on disk.
 
         Arguments
         ---------
-        statistics : Mapping
-            By name, empty.
+        rows : iterable of Mapping
+            With `id`; those that are there already are left out.
         """
-        for name, state in self._statistics.items():
-            statistics[name].load_state_dict(state)
-        self._statistics = {}
-        self._written_s = time.monotonic()
-
-    def count_batch(self, statistics: Mapping[str, Restorable]) -> None:
-        """Takes note of a batch, and writes when it is time.
-
-        Arguments
-        ---------
-        statistics : Mapping
-            By name, with that batch.
-        """
-        self.num_batches += 1
-        self._num_unwritten += 1
-        elapsed_s = time.monotonic() - self._written_s
-        if (
-            0 < self.interval_s < elapsed_s
-            or 0 < self.interval_batches <= self._num_unwritten
-        ):
-            self.write(statistics)
-
-    def write(self, statistics: Mapping[str, Restorable]) -> None:
-        """Writes what was found so far.
-
-        Arguments
-        ---------
-        statistics : Mapping
-            By name.
-        """
-        buffer = io.BytesIO()
-        state = {
-            "identity": self.identity,
-            "num_batches": self.num_batches,
-            "facts": self.facts,
-            "statistics": {n: s.state_dict() for n, s in statistics.items()},
-        }
-        torch.save(state, buffer)
-        content = buffer.getvalue()
-        partial = self.path.with_name(self.path.name + ".partial")
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(hashlib.sha256(content).digest() + content)
-        sync_to_disk(partial)
-        os.replace(partial, self.path)
-        self._written_s = time.monotonic()
-        self._num_unwritten = 0
+        new = {r["id"]: dict(r) for r in rows if r["id"] not in self.rows}
+        with self.path.open("ab") as file:
+            self._write(file, new.values())
+        self.rows |= new
 
     def remove(self) -> None:
         """Forgets it all, when the test is finished."""
         self.path.unlink(missing_ok=True)
 
-    def _read(self) -> dict[str, Any] | None:
-        if not self.path.exists():
-            return None
-        content = self.path.read_bytes()
-        size = hashlib.sha256().digest_size
-        if hashlib.sha256(content[size:]).digest() != content[:size]:
-            logger.warning("%s is damaged: testing from the start.", self.path)
-            return None
-        return torch.load(io.BytesIO(content[size:]), weights_only=True)
+    def _whole_lines(self, file: Any) -> list[Any]:
+        found, size = [], 0
+        for line in file:
+            checksum, _, content = line[:-1].partition(b" ")
+            if line[-1:] != b"\n" or checksum != _checksum(content):
+                logger.warning("%s is cut at a damaged line.", self.path)
+                file.truncate(size)
+                break
+            found.append(json.loads(content))
+            size += len(line)
+        return found
+
+    @staticmethod
+    def _write(file: Any, values: Iterable[Any]) -> None:
+        lines = [json.dumps(value).encode() for value in values]
+        file.write(b"".join(_checksum(x) + b" " + x + b"\n" for x in lines))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _checksum(content: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(content)
 
 
 class RemainingBatches(Sampler):
-    """The batches that a test has not done when it starts.
+    """The batches of which not every utterance has a row.
+
+    They stay whole: their rounding is that of a test in one go.
 
     Arguments
     ---------
     batches : sampler
         All batches.
+    ids : sequence of str
+        Identity of every utterance.
     progress : EvaluationProgress
         Opened before the first batch is asked for.
 
     Example
     -------
-    >>> progress = EvaluationProgress("nowhere", 0, 0)
-    >>> progress.num_batches = 2
-    >>> list(RemainingBatches([[0, 1], [2, 3], [4]], progress))
-    [[4]]
+    >>> progress = EvaluationProgress("nowhere")
+    >>> progress.rows = {"a": {}, "b": {}, "c": {}}
+    >>> list(RemainingBatches([[0, 1], [2, 3], [4]], "abcde", progress))
+    [[2, 3], [4]]
     """
 
     def __init__(
-        self, batches: Sequence[list[int]], progress: EvaluationProgress
+        self,
+        batches: Iterable[list[int]],
+        ids: Sequence[str],
+        progress: EvaluationProgress,
     ) -> None:
         self.batches = batches
+        self.ids = ids
         self.progress = progress
 
     def __iter__(self) -> Iterator[list[int]]:
-        return itertools.islice(self.batches, self.progress.num_batches, None)
+        for batch in self.batches:
+            if any(self.ids[i] not in self.progress.rows for i in batch):
+                yield batch
 
     def __len__(self) -> int:
-        return max(len(self.batches) - self.progress.num_batches, 0)
+        return sum(1 for _ in self)
 
 
 def remaining_options(
-    dataset: Sequence, options: Mapping[str, Any], progress: EvaluationProgress
+    dataset: DynamicItemDataset,
+    options: Mapping[str, Any],
+    progress: EvaluationProgress,
 ) -> dict[str, Any]:
     """Lets a test's loader leave out what was done before.
 
     Arguments
     ---------
-    dataset : Dataset
+    dataset : DynamicItemDataset
         What is to be loaded.
     options : Mapping
         Of `torch.utils.data.DataLoader`, without shuffling.
     progress : EvaluationProgress
-        Says how much was done.
+        Says what was done.
 
     Returns
     -------
@@ -241,13 +178,15 @@ def remaining_options(
 
     Example
     -------
-    >>> progress = EvaluationProgress("nowhere", 0, 0)
-    >>> options = remaining_options(range(3), {"batch_size": 2}, progress)
+    >>> dataset = DynamicItemDataset({"a": {}, "b": {}, "c": {}})
+    >>> progress = EvaluationProgress("nowhere")
+    >>> options = remaining_options(dataset, {"batch_size": 2}, progress)
     >>> list(options["batch_sampler"])
     [[0, 1], [2]]
     """
     batches, others = take_batches(dataset, options)
-    return {**others, "batch_sampler": RemainingBatches(batches, progress)}
+    remaining = RemainingBatches(batches, dataset.data_ids, progress)
+    return {**others, "batch_sampler": remaining}
 
 
 def identify(

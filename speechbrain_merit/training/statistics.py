@@ -70,7 +70,7 @@ class TrainingStatistics:
         path : str or Path
             Where to.
         """
-        state = {"losses": self.losses, "routing": self.routing.state_dict()}
+        state = {"losses": self.losses, "routing": self.routing.sums}
         torch.save(state, path)
 
     @mark_as_loader
@@ -88,4 +88,4 @@ class TrainingStatistics:
         self.losses = state["losses"]
         # Counted by the main process: others would count it again.
         if if_main_process():
-            self.routing.load_state_dict(state["routing"])
+            self.routing.add(state["routing"])

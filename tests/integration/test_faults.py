@@ -48,10 +48,10 @@ def test_a_training_survives_one_fault_after_the_other(
     fail(Fault("full_disk", "writing", 8), "make room on that disk")
     fail(Fault("kill", "deleting", 3), None)
     fail(Fault("kill", "testing", 4), None)
-    assert (folder / "test_progress_0.ckpt").exists()
+    assert (folder / "test_progress_0.jsonl").exists()
     status, output = train(folder, data)
     assert status == 0, output[-3000:]
-    assert "Resuming the test after 3 batches" in output
+    assert "Resuming the test after 8 utterances" in output
     assert_same_end(folder, straight)
 
 

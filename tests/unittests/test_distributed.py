@@ -14,7 +14,7 @@ from speechbrain.dataio.sampler import (
     ReproducibleRandomSampler,
 )
 from speechbrain.utils.repro import SaveableGenerator
-from speechbrain_merit.lobes import Integration, JointOutput, Routing
+from speechbrain_merit.lobes import Integration, Routing
 from speechbrain_merit.lobes.routing_losses import (
     kl_to_uniform,
     router_means,
@@ -30,18 +30,18 @@ from speechbrain_merit.losses.task_losses import (
 from speechbrain_merit.metrics import (
     Condition,
     EmotionStats,
-    MergeableStats,
+    UtteranceScorer,
     condition_stats,
-    merge_ids,
     results_dictionary,
 )
-from speechbrain_merit.metrics.routing import RoutingStats
-from speechbrain_merit.metrics.routing_report import RoutingReport
+from speechbrain_merit.metrics.routing import RoutingStats, shares_by_group
 from speechbrain_merit.training.distributed import (
     ProcessRandomState,
     ProcessShare,
     average_over_processes,
-    merge_over_processes,
+    gather,
+    gather_rows,
+    mean_over_processes,
     num_processes,
     seed_apart,
     set_timeout,
@@ -207,18 +207,11 @@ NAMES = [f"u{number}" for number in range(7)]
 EVERY_OTHER = [NAMES[0::2], NAMES[1::2]]
 
 
-def statistics_of(names):
+def found_in(names):
     """What an evaluation keeps of some utterances, one batch each."""
     conditions = [Condition("clean"), Condition("seen", -5)]
-    kept = {
-        "emotion": EmotionStats(["angry", "sad"]),
-        "error": MergeableStats(metric=lambda values: values),
-        "scores": condition_stats.TestStats(
-            ["angry", "sad"], metrics=["si_sdr_db"]
-        ),
-        "routing": RoutingStats(),
-        "report": RoutingReport(conditions, ["angry", "sad"]),
-    }
+    scorer = UtteranceScorer(["angry", "sad"], metrics=["si_sdr_db"])
+    routing_stats, rows = RoutingStats(), []
     for name in names:
         generator = torch.Generator().manual_seed(NAMES.index(name))
         logits = torch.randn(1, 2, generator=generator).log_softmax(dim=1)
@@ -228,71 +221,61 @@ def statistics_of(names):
         experts = torch.randint(3, (1, 6, 1), generator=generator)
         probabilities = torch.rand(1, 6, 3, generator=generator)
         routing = {"emotion": Routing(probabilities, experts)}
-        kept["emotion"].append([name], logits, label)
-        kept["error"].append([name], clean.abs().mean(dim=1))
-        kept["scores"].append(
-            condition, [name], logits, label, clean + noise, clean, noise
+        rows += scorer.append(
+            condition,
+            [name],
+            logits,
+            label,
+            clean + noise,
+            clean,
+            noise,
+            routing=routing,
         )
-        kept["routing"].append(routing)
-        output = JointOutput(
-            logits, None, None, None, Integration({}, {}, routing)
-        )
-        kept["report"].append(output, [name], condition, [0])
-    return kept
+        routing_stats.append(routing)
+    return rows + scorer.flush(), routing_stats
 
 
-def summaries(kept):
-    """What statistics say in the end."""
-    results = results_dictionary(
-        "merit", "mini", 0, 1, kept["scores"], kept["routing"].shares()
-    )
-    rows = [s.rows() for s in kept["scores"].by_condition.values()]
-    return json.dumps(
-        [
-            results,
-            rows,
-            kept["emotion"].rows,
-            kept["error"].ids,
-            kept["error"].summarize(),
-            {n: s.shares() for n, s in kept["report"].groups.items()},
-        ]
-    )
+def merged(names):
+    """What rows say in the end, and the sums of what has no rows."""
+    own, routing_stats = found_in(names)
+    rows = gather_rows(own, NAMES)
+    scores = condition_stats.TestStats(["angry", "sad"], ["si_sdr_db"], rows)
+    emotion = EmotionStats(["angry", "sad"], [r for r in rows if "true" in r])
+    choices = [row["experts"] for row in rows]
+    shares = scores.expert_shares()
+    results = results_dictionary("merit", "mini", 0, 1, scores, shares)
+    cells = [part.cells() for part in scores.by_condition.values()]
+    groups = shares_by_group(choices, [row["noise"] for row in rows])
+    total = RoutingStats()
+    for sums in gather(routing_stats.sums):
+        total.add(sums)
+    # The mean over the utterances of each process, and over all.
+    mean = mean_over_processes(sum(map(NAMES.index, names)) / 4, len(names))
+    text = json.dumps([results, cells, emotion.rows, rows, groups])
+    return text, total.summarize(), mean
 
 
 def merged_statistics(rank):
     """What a process knows that scored every other utterance."""
-    kept = statistics_of(EVERY_OTHER[rank])
-    kept["error"].metric = None
-    merge_over_processes(kept, NAMES)
-    return summaries(kept), kept["routing"].summarize()
+    return merged(EVERY_OTHER[rank])
 
 
 @needs_gloo
 def test_merged_statistics_are_those_of_one_process(tmp_path):
-    expected = statistics_of(NAMES)
-    for found, routing in run_processes(merged_statistics, tmp_path):
-        assert found == summaries(expected)
-        assert routing == pytest.approx(expected["routing"].summarize())
-
-
-def test_first_utterances_are_drawn_whoever_had_them():
-    reports = []
-    for names in EVERY_OTHER:
-        report = RoutingReport([Condition("clean")], ["angry"])
-        report.timelines[Condition("clean")] = (names[1], None, {})
-        reports.append(report)
-    reports[1].merge(reports[:1], NAMES)
-    assert reports[1].timelines[Condition("clean")][0] == "u2"
+    expected, routing, _ = merged(NAMES)
+    for text, found, mean in run_processes(merged_statistics, tmp_path):
+        assert text == expected
+        assert found == pytest.approx(routing)
+        # (0 + 2 + 4 + 6) / 4 four times, and (1 + 3 + 5) / 4 three times.
+        assert mean == pytest.approx((3 * 4 + 9 / 4 * 3) / 7)
 
 
 def test_utterances_scored_twice_or_unknown_are_refused():
+    rows = [{"id": name} for name in ("u0", "u1", "u1")]
     with pytest.raises(ValueError, match=r"\['u1'\].*two processes"):
-        merge_ids([["u0", "u1"], ["u1"]], NAMES)
+        gather_rows(rows, NAMES)
     with pytest.raises(ValueError, match=r"\['x'\].*not among"):
-        merge_ids([["x"]], NAMES)
-    one, other = (statistics_of(["u1"])["emotion"] for _ in range(2))
-    with pytest.raises(ValueError, match="two processes"):
-        one.merge([other], NAMES)
+        gather_rows([{"id": "x"}], NAMES)
 
 
 # Random states and timeouts

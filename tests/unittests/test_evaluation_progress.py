@@ -1,14 +1,21 @@
 """A test that was interrupted goes on, and ends as if it had not been."""
 
+import json
 import logging
 
 import pytest
 import torch
 
+from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain_merit.lobes import Routing
-from speechbrain_merit.metrics import Condition, TestStats, results_dictionary
-from speechbrain_merit.metrics.routing import RoutingStats
-from speechbrain_merit.metrics.routing_report import RoutingReport
+from speechbrain_merit.metrics import (
+    Condition,
+    UtteranceScorer,
+    condition_stats,
+    results_dictionary,
+)
+from speechbrain_merit.metrics.routing import shares_by_group
+from speechbrain_merit.training.distributed import gather_rows
 from speechbrain_merit.training.evaluation_progress import (
     EvaluationProgress,
     identify,
@@ -18,19 +25,8 @@ from speechbrain_merit.training.evaluation_progress import (
 LABELS = ["angry", "sad"]
 METRICS = ["ssnr_db", "si_sdr_db"]
 CONDITIONS = [Condition("clean"), Condition("seen", -5)]
-
-
-class Output:
-    """As much of a model's output as the report of the routing reads."""
-
-    def __init__(self, batch):
-        class Spectrum:
-            counts = [5, 4]
-            log1p = batch["log1p"]
-
-        self.spectrum = Spectrum
-        self.integration = self
-        self.routing = batch["routing"]
+NAMES = [f"u{number}" for number in range(12)]
+DATA = DynamicItemDataset({name: {} for name in NAMES})
 
 
 def make_batch(number):
@@ -45,7 +41,8 @@ def make_batch(number):
     experts = probabilities.argmax(dim=-1, keepdim=True)
     experts[1, 4] = -1
     return {
-        "ids": [f"u{2 * number}", f"u{2 * number + 1}"],
+        "conditions": CONDITIONS,
+        "ids": NAMES[2 * number : 2 * number + 2],
         "log_posteriors": draw(2, 2).log_softmax(dim=1),
         # One utterance without a label.
         "targets": torch.tensor([number % 2, -1 if number == 3 else 0]),
@@ -53,119 +50,131 @@ def make_batch(number):
         "clean": clean * (number != 2),
         "noisy": clean + noise,
         "enhanced": clean + 0.3 * noise,
-        "log1p": draw(2, 5, 9),
         "routing": {"emotion": Routing(probabilities, experts)},
     }
 
 
-def make_statistics():
-    return {
-        "routing": RoutingStats(),
-        "scores": TestStats(LABELS, metrics=METRICS),
-        "report": RoutingReport(CONDITIONS, LABELS),
-    }
+def score(progress, numbers):
+    """Scores batches, and keeps what is finished; the rest is in a queue."""
+    scorer = UtteranceScorer(LABELS, metrics=METRICS)
+    for number in numbers:
+        progress.append(scorer.append(**make_batch(number)))
+    return scorer
 
 
-def append(statistics, batch):
-    targets = batch["targets"].tolist()
-    statistics["routing"].append(batch["routing"])
-    kept = ("log_posteriors", "targets", "enhanced", "clean", "noisy")
-    statistics["scores"].append(
-        CONDITIONS, batch["ids"], **{key: batch[key] for key in kept}
-    )
-    statistics["report"].append(
-        Output(batch),
-        batch["ids"],
-        CONDITIONS,
-        [None if target == -1 else target for target in targets],
-    )
-
-
-def all_that_is_written(statistics):
+def all_that_is_written(progress):
     """What all files of a test are made of; text, for NaN equals nothing."""
-    scores, report = statistics["scores"], statistics["report"]
-    shares = statistics["routing"].shares()
+    rows = gather_rows(progress.rows.values(), NAMES)
+    scores = condition_stats.TestStats(LABELS, METRICS, rows)
+    choices = [row["experts"] for row in rows]
+    shares = scores.expert_shares()
+    by_noise = shares_by_group(choices, [row["noise"] for row in rows])
     results = results_dictionary("merit", "mini", 0, 1, scores, shares)
     return {
         "results": repr(results),
-        "gates": repr(statistics["routing"].summarize()),
         "utterances": [
-            repr((condition, part.rows(), part.emotion.confusion.tolist()))
+            repr((condition, part.cells(), part.emotion.confusion.tolist()))
             for condition, part in scores.by_condition.items()
         ],
-        "groups": {n: g.shares() for n, g in report.groups.items()},
-        "timelines": {
-            condition: (name, log1p.tolist(), experts["emotion"].tolist())
-            for condition, (name, log1p, experts) in report.timelines.items()
-        },
+        "groups": by_noise,
     }
 
 
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """What a test in one go finds."""
+    path = tmp_path_factory.mktemp("straight") / "progress.jsonl"
+    progress = EvaluationProgress(path)
+    progress.open("the same")
+    progress.append(score(progress, range(6)).flush())
+    return all_that_is_written(progress)
+
+
+@pytest.mark.parametrize("half_a_row", [False, True])
 @pytest.mark.parametrize("interrupted_after", [0, 1, 4, 6])
-def test_it_finds_what_a_test_in_one_go_finds(tmp_path, interrupted_after):
-    straight = make_statistics()
-    for number in range(6):
-        append(straight, make_batch(number))
+def test_it_finds_what_a_test_in_one_go_finds(
+    tmp_path, straight, interrupted_after, half_a_row
+):
+    path = tmp_path / "progress" / "test_progress_0.jsonl"
+    progress = EvaluationProgress(path)
+    progress.open("the same")
+    # Killed with utterances in the queue: eight are scored together.
+    score(progress, range(interrupted_after))
+    assert len(progress.rows) == 2 * interrupted_after // 8 * 8
+    if half_a_row:
+        path.write_bytes(path.read_bytes()[:-40])
 
-    path = tmp_path / "progress" / "test_progress_0.ckpt"
-    progress, statistics = EvaluationProgress(path, 0, 1), make_statistics()
-    assert not progress.open("the same")
-    progress.facts["temperature"] = 1.5
-    progress.write({})
-    for number in range(interrupted_after):
-        append(statistics, make_batch(number))
-        progress.count_batch(statistics)
-
-    progress, statistics = EvaluationProgress(path, 0, 1), make_statistics()
-    assert progress.open("the same")
-    assert progress.facts == {"temperature": 1.5}
-    progress.restore(statistics)
-    options = remaining_options(range(12), {"batch_size": 2}, progress)
-    for first, _ in options["batch_sampler"]:
-        append(statistics, make_batch(first // 2))
-    assert all_that_is_written(statistics) == all_that_is_written(straight)
+    progress = EvaluationProgress(path)
+    progress.open("the same")
+    options = remaining_options(DATA, {"batch_size": 2}, progress)
+    remaining = [first // 2 for first, _ in options["batch_sampler"]]
+    if interrupted_after == 4:
+        # A row is missing, but its batch is done as a whole.
+        assert remaining == ([3, 4, 5] if half_a_row else [4, 5])
+    progress.append(score(progress, remaining).flush())
+    assert all_that_is_written(progress) == straight
     progress.remove()
     assert not list(path.parent.iterdir())
 
 
+def test_what_is_in_the_file_is_what_is_known(tmp_path):
+    path = tmp_path / "progress.jsonl"
+    progress = EvaluationProgress(path)
+    progress.open("this")
+    progress.append(score(progress, range(5)).flush())
+    again = EvaluationProgress(path)
+    again.open("this")
+    assert repr(again.rows) == repr(progress.rows)
+    before = path.read_bytes()
+    again.append(progress.rows.values())
+    assert path.read_bytes() == before
+
+
 def test_another_test_starts_from_zero(tmp_path):
-    path = tmp_path / "progress.ckpt"
-    progress = EvaluationProgress(path, 0, 1)
+    path = tmp_path / "progress.jsonl"
+    progress = EvaluationProgress(path)
     progress.open("this")
-    progress.count_batch({})
-    other = EvaluationProgress(path, 0, 1)
-    assert not other.open("that")
-    assert other.num_batches == 0
+    progress.append([{"id": "a"}])
+    other = EvaluationProgress(path)
+    other.open("that")
+    assert other.rows == {}
+    progress.open("this")
+    assert progress.rows == {}
 
 
-@pytest.mark.parametrize("position", [0, 40, -1])
-def test_a_damaged_file_is_not_used(tmp_path, position, caplog):
-    path = tmp_path / "progress.ckpt"
-    progress = EvaluationProgress(path, 0, 1)
+@pytest.mark.parametrize("line", [0, 1, 2, 3])
+@pytest.mark.parametrize("position", [0, 12, -1])
+def test_nothing_after_a_damaged_line_is_used(tmp_path, line, position, caplog):
+    path = tmp_path / "progress.jsonl"
+    progress = EvaluationProgress(path)
     progress.open("this")
-    progress.count_batch({})
-    content = bytearray(path.read_bytes())
-    content[position] ^= 1
-    path.write_bytes(content)
+    rows = [{"id": name, "stoi": 0.25} for name in "abc"]
+    progress.append(rows)
+    lines = [bytearray(x) for x in path.read_bytes().splitlines(keepends=True)]
+    lines[line][position] ^= 1
+    path.write_bytes(b"".join(lines))
     with caplog.at_level(logging.WARNING):
-        assert not EvaluationProgress(path, 0, 1).open("this")
-    assert "is damaged" in caplog.text
-    path.write_bytes(b"")
-    assert not EvaluationProgress(path, 0, 1).open("this")
-
-
-def test_it_is_written_when_it_is_time(tmp_path):
-    by_number = EvaluationProgress(tmp_path / "number", 0, 3)
-    never = EvaluationProgress(tmp_path / "never", 0, 0)
-    by_time = EvaluationProgress(tmp_path / "time", 1e-9, 0)
-    for progress in (by_number, never, by_time):
         progress.open("this")
-        progress.count_batch({})
-    assert not never.path.exists() and by_time.path.exists()
-    by_number.count_batch({})
-    assert not by_number.path.exists()
-    by_number.count_batch({})
-    assert by_number.path.exists()
+    assert "cut at a damaged line" in caplog.text
+    assert list(progress.rows.values()) == rows[: max(line - 1, 0)]
+    progress.append(rows)
+    progress.open("this")
+    assert list(progress.rows.values()) == rows
+    path.write_bytes(b"")
+    progress.open("this")
+    assert progress.rows == {}
+
+
+def test_numbers_are_kept_to_the_last_bit(tmp_path):
+    values = torch.rand(100, dtype=torch.float64).tolist()
+    values += [0.1, 5e-324, float("inf"), float("nan")]
+    path = tmp_path / "progress.jsonl"
+    progress = EvaluationProgress(path)
+    progress.open("this")
+    progress.append([{"id": "a", "values": values}])
+    progress.open("this")
+    assert repr(progress.rows["a"]["values"]) == repr(values)
+    assert json.loads(path.read_text().splitlines()[1][9:])["id"] == "a"
 
 
 def test_what_changes_results_changes_the_identity():

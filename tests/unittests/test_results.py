@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from speechbrain_merit.data.mixing.evaluation_plan import MIXTURE_KEYS
-from speechbrain_merit.metrics import condition_stats
+from speechbrain_merit.metrics import UtteranceScorer, condition_stats
 from speechbrain_merit.metrics.conditions import Condition
 from speechbrain_merit.metrics.enhancement import segmental_snr_db
 from speechbrain_merit.metrics.plots import plot_confusion
@@ -22,6 +22,7 @@ from speechbrain_merit.metrics.results import results_dictionary, write_results
 from speechbrain_merit.metrics.results_table import markdown_table
 
 LABELS = ["angry", "sad"]
+METRICS = ["pesq_wb", "stoi", "ssnr_db", "si_sdr_db"]
 CLEAN = Condition("clean")
 SEEN = Condition("seen", -5)
 UNSEEN = Condition("unseen", 2.5)
@@ -36,22 +37,30 @@ def signals(num_utterances, seed=0):
     return clean, clean + noise
 
 
+def stats_of(*batch, metrics=METRICS, **tensors):
+    """Statistics of one batch, made of what JSON keeps of its rows."""
+    scorer = UtteranceScorer(LABELS, metrics=metrics)
+    rows = scorer.append(*batch, **tensors) + scorer.flush()
+    return condition_stats.TestStats(
+        LABELS, metrics, json.loads(json.dumps(rows))
+    )
+
+
 def filled_stats(**settings):
     """Four utterances under three conditions, the last without a label."""
     clean, noisy = signals(4)
     noisy[0] = clean[0]
     clean[2] = 0
-    stats = condition_stats.TestStats(LABELS, **settings)
-    stats.append(
+    return stats_of(
         [CLEAN, UNSEEN, SEEN, UNSEEN],
-        ["a", "a", "b", "c"],
+        ["a", "d", "b", "c"],
         torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.5, 0.5]]).log(),
         torch.tensor([0, 1, 1, -1]),
         enhanced=0.9 * clean + 0.05 * noisy,
         clean=clean,
         noisy=noisy,
+        **settings,
     )
-    return stats
 
 
 def filled_results(**settings):
@@ -103,10 +112,10 @@ def test_conditions_are_checked(noise, snr_db):
 def test_utterances_go_to_their_condition():
     by_condition = filled_stats(metrics=["ssnr_db"]).by_condition
     assert list(by_condition) == [CLEAN, SEEN, UNSEEN]
-    assert by_condition[UNSEEN].ids == ["a", "c"]
+    assert by_condition[UNSEEN].ids == ["d", "c"]
     clean, noisy = signals(4)
-    for name, row in (("a", 1), ("c", 3)):
-        scores = by_condition[UNSEEN].enhancement.scores[name]
+    for name, row in (("d", 1), ("c", 3)):
+        scores = by_condition[UNSEEN].scores[name]
         expected = segmental_snr_db(noisy[row], clean[row])
         assert scores["noisy_ssnr_db"] == pytest.approx(expected)
     assert by_condition[CLEAN].summarize()["ser"]["accuracy"] == 1
@@ -115,22 +124,22 @@ def test_utterances_go_to_their_condition():
 
 def test_lengths_are_routed_with_their_utterances():
     clean, noisy = signals(2)
-    stats = condition_stats.TestStats(LABELS, metrics=["ssnr_db"])
-    stats.append(
+    stats = stats_of(
         [SEEN, CLEAN],
         ["a", "b"],
+        metrics=["ssnr_db"],
         enhanced=noisy,
         clean=clean,
         noisy=noisy,
         lengths=torch.tensor([0.5, 1.0]),
     )
-    scores = stats.by_condition[SEEN].enhancement.scores["a"]
+    scores = stats.by_condition[SEEN].scores["a"]
     expected = segmental_snr_db(noisy[0, :4000], clean[0, :4000])
     assert scores["ssnr_db"] == pytest.approx(expected)
 
 
 def test_stats_need_all_of_a_task():
-    stats = condition_stats.TestStats(LABELS)
+    stats = UtteranceScorer(LABELS)
     batch = torch.zeros(1, 8000)
     with pytest.raises(ValueError, match="noisy"):
         stats.append([CLEAN], ["a"], enhanced=batch, clean=batch)
@@ -139,7 +148,7 @@ def test_stats_need_all_of_a_task():
     with pytest.raises(ValueError, match="'ids': 2"):
         stats.append([CLEAN], ["a", "b"])
     with pytest.raises(ValueError, match="loudness"):
-        condition_stats.TestStats(LABELS, metrics=["loudness"])
+        UtteranceScorer(LABELS, metrics=["loudness"])
 
 
 # results_dictionary
@@ -183,10 +192,15 @@ def test_schema():
 
 def test_absent_tasks_are_none():
     clean, noisy = signals(1)
-    recognition = condition_stats.TestStats(LABELS)
-    recognition.append([CLEAN], ["a"], torch.zeros(1, 2), torch.tensor([0]))
-    enhancement = condition_stats.TestStats(LABELS, metrics=["stoi"])
-    enhancement.append([SEEN], ["a"], enhanced=noisy, clean=clean, noisy=noisy)
+    recognition = stats_of([CLEAN], ["a"], torch.zeros(1, 2), torch.tensor([0]))
+    enhancement = stats_of(
+        [SEEN],
+        ["a"],
+        metrics=["stoi"],
+        enhanced=noisy,
+        clean=clean,
+        noisy=noisy,
+    )
     results = results_dictionary("s", "c", 0, 0, recognition, None)
     (entry,) = results["conditions"]
     assert entry["se"] is entry["noisy"] is entry["num_unscored"] is None
@@ -290,7 +304,7 @@ def test_per_utterance_file(tmp_path):
     assert [(row["condition"], row["id"]) for row in rows] == [
         ("clean", "a"),
         ("seen_-5dB", "b"),
-        ("unseen_2.5dB", "a"),
+        ("unseen_2.5dB", "d"),
         ("unseen_2.5dB", "c"),
     ]
     clean, seen, unseen, unlabelled = rows
@@ -301,7 +315,7 @@ def test_per_utterance_file(tmp_path):
     assert clean["noisy_si_sdr_db"] == "inf"
     assert seen["pesq_wb"] == seen["noisy_stoi"] == ""
     assert unlabelled["true"] == unlabelled["posterior_sad"] == ""
-    scores = stats.by_condition[UNSEEN].enhancement.scores["c"]
+    scores = stats.by_condition[UNSEEN].scores["c"]
     assert float(unlabelled["ssnr_db"]) == scores["ssnr_db"]
 
 
@@ -310,6 +324,7 @@ def test_per_utterance_file_names_speaker_and_noise(tmp_path):
     mixture = dict.fromkeys(MIXTURE_KEYS)
     plan = {
         "a": {**mixture, "speaker": "s1", "utterance": "u1"},
+        "d": mixture,
         "b": {**mixture, "noise": "rain_1", "noise_type": "rain"},
         "c": {**mixture, "noise_offset": 7, "duration_s": 1.5},
     }

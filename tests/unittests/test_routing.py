@@ -11,7 +11,11 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from speechbrain_merit.lobes import Routing
-from speechbrain_merit.metrics.routing import GroupedRoutingStats, RoutingStats
+from speechbrain_merit.metrics.routing import (
+    RoutingStats,
+    choices_of_utterances,
+    shares_by_group,
+)
 from speechbrain_merit.metrics.routing_plots import (
     expert_colour,
     plot_expert_timeline,
@@ -120,26 +124,34 @@ def test_without_common_frames_there_is_no_agreement(reports):
     assert not any("agreement" in key for key in stats.summarize())
 
 
-# GroupedRoutingStats
+# Groups of utterances
+
+
+def grouped(*batches, order=()):
+    """Shares by group of batches of reports and groups."""
+    choices = [c for b, _ in batches for c in choices_of_utterances(b)]
+    groups = [group for _, names in batches for group in names]
+    return shares_by_group(choices, groups, order)
 
 
 def test_groups_are_counted_apart():
-    stats = GroupedRoutingStats()
-    stats.append(
-        {
-            "enhance": routing([[0, 1, 1, 2], [2, 2, -1, -1]]),
-            "emotion": routing([[0, 0, 0, 0], [1, 2, -1, -1]]),
-        },
-        ["sad", "angry"],
+    shares = grouped(
+        (
+            {
+                "enhance": routing([[0, 1, 1, 2], [2, 2, -1, -1]]),
+                "emotion": routing([[0, 0, 0, 0], [1, 2, -1, -1]]),
+            },
+            ["sad", "angry"],
+        ),
+        (
+            {
+                "enhance": routing([[0, 0, 2, 1], [0, -1, -1, -1]]),
+                "emotion": routing([[1, 1, 2, 2], [1, -1, -1, -1]]),
+            },
+            ["angry", "angry"],
+        ),
     )
-    stats.append(
-        {
-            "enhance": routing([[0, 0, 2, 1], [0, -1, -1, -1]]),
-            "emotion": routing([[1, 1, 2, 2], [1, -1, -1, -1]]),
-        },
-        ["angry", "angry"],
-    )
-    assert stats.shares() == {
+    assert shares == {
         "enhance": {
             "sad": [1 / 4, 2 / 4, 1 / 4],
             "angry": pytest.approx([3 / 7, 1 / 7, 3 / 7]),
@@ -149,34 +161,30 @@ def test_groups_are_counted_apart():
             "angry": pytest.approx([0, 4 / 7, 3 / 7]),
         },
     }
-    assert list(stats.shares()["enhance"]) == ["sad", "angry"]
+    assert list(shares["enhance"]) == ["sad", "angry"]
 
 
 def test_given_groups_come_first_and_unused_ones_not_at_all():
-    stats = GroupedRoutingStats(["clean", "0 dB", "-5 dB"])
-    stats.append(
-        {"emotion": routing([[0], [1], [2], [2]])},
-        ["5 dB", "-5 dB", "clean", "10 dB"],
+    shares = grouped(
+        (
+            {"emotion": routing([[0], [1], [2], [2]])},
+            ["5 dB", "-5 dB", "clean", "10 dB"],
+        ),
+        order=["clean", "0 dB", "-5 dB"],
     )
-    groups = list(stats.shares()["emotion"])
-    assert groups == ["clean", "-5 dB", "5 dB", "10 dB"]
+    assert list(shares["emotion"]) == ["clean", "-5 dB", "5 dB", "10 dB"]
 
 
 def test_utterances_without_group_or_frames_are_not_counted():
-    stats = GroupedRoutingStats()
-    stats.append(
-        {"emotion": routing([[0, 0], [1, -1], [-1, -1]])},
-        [None, "sad", "angry"],
-    )
-    assert stats.shares() == {"emotion": {"sad": [0, 1, 0]}}
+    report = {"emotion": routing([[0, 0], [1, -1], [-1, -1]])}
+    shares = grouped((report, [None, "sad", "angry"]))
+    assert shares == {"emotion": {"sad": [0, 1, 0]}}
 
 
 def test_all_choices_are_counted_in_their_group():
     experts = torch.tensor([[[0, 1], [0, 2]], [[2, 1], [-1, -1]]])
     report = Routing(torch.zeros(2, 2, 3), experts)
-    stats = GroupedRoutingStats()
-    stats.append({"emotion": report}, ["a", "b"])
-    assert stats.shares() == {
+    assert grouped(({"emotion": report}, ["a", "b"])) == {
         "emotion": {"a": [0.5, 0.25, 0.25], "b": [0, 0.5, 0.5]}
     }
 
@@ -184,24 +192,22 @@ def test_all_choices_are_counted_in_their_group():
 def test_groups_together_are_what_is_counted_without_them():
     generator = torch.Generator(DEVICE).manual_seed(0)
     experts = torch.randint(-1, 4, (6, 50), generator=generator).tolist()
-    whole, grouped = RoutingStats(), GroupedRoutingStats()
+    whole = RoutingStats()
     report = {"emotion": routing(experts, num_experts=4)}
     whole.append(report)
-    grouped.append(report, ["all"] * 6)
-    assert grouped.shares()["emotion"]["all"] == whole.shares()["emotion"]
+    shares = grouped((report, ["all"] * 6))
+    assert shares["emotion"]["all"] == whole.shares()["emotion"]
 
 
 def test_systems_without_gates_have_no_groups():
-    stats = GroupedRoutingStats(["sad"])
-    stats.append({}, ["sad", "sad"])
-    assert stats.shares() == {}
+    assert choices_of_utterances({}) == []
+    assert shares_by_group([{}, {}], ["sad", "sad"], ["sad"]) == {}
 
 
 def test_every_utterance_needs_a_group():
-    stats = GroupedRoutingStats()
-    with pytest.raises(ValueError, match="emotion has 2 .* groups has 1"):
-        stats.append({"emotion": routing([[0], [1]])}, ["sad"])
-    assert stats.shares() == {}
+    report = {"emotion": routing([[0], [1]])}
+    with pytest.raises(ValueError, match="shorter"):
+        grouped((report, ["sad"]))
 
 
 # Figures

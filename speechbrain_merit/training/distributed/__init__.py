@@ -13,8 +13,9 @@ Authors
 
 from .evaluation import (
     ProcessShare,
-    SharedMean,
-    merge_over_processes,
+    gather,
+    gather_rows,
+    mean_over_processes,
     share_data,
 )
 from .processes import num_processes, set_timeout
@@ -24,9 +25,10 @@ from .whole_batch import average_over_processes, whole_batch_losses
 __all__ = [
     "ProcessRandomState",
     "ProcessShare",
-    "SharedMean",
     "average_over_processes",
-    "merge_over_processes",
+    "gather",
+    "gather_rows",
+    "mean_over_processes",
     "num_processes",
     "seed_apart",
     "set_timeout",

@@ -8,10 +8,10 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch.utils.data import Sampler
@@ -21,64 +21,6 @@ from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain_merit.data.batches import take_batches
 
 from .processes import num_processes
-
-
-class Mergeable(Protocol):
-    """Statistics that take in those of other processes."""
-
-    def merge(
-        self, others: Sequence["Mergeable"], order: Sequence[str]
-    ) -> None:
-        """Takes in what other processes have found.
-
-        Arguments
-        ---------
-        others : sequence of Mergeable
-            Statistics of the same kind, of other utterances.
-        order : sequence of str
-            Identity of all utterances, in the order of one process.
-        """
-        ...
-
-
-@dataclasses.dataclass
-class SharedMean:
-    """A mean over batches, of which a process has a share.
-
-    Arguments
-    ---------
-    mean : float
-        Over this process's batches; of no matter where it has none.
-    count : int
-        Number of them.
-
-    Example
-    -------
-    >>> mean = SharedMean(1.0, 3)
-    >>> mean.merge([SharedMean(2.0, 1)], order=[])
-    >>> mean.mean
-    1.25
-    """
-
-    mean: float
-    count: int
-
-    def merge(
-        self, others: Sequence["SharedMean"], order: Sequence[str]
-    ) -> None:
-        """Averages over the batches of all processes.
-
-        Arguments
-        ---------
-        others : sequence of SharedMean
-            Of other batches.
-        order : sequence of str
-            Of no use here: sums have no order.
-        """
-        parts = [part for part in (self, *others) if part.count]
-        count = sum(part.count for part in parts)
-        total = sum(part.mean * part.count for part in parts)
-        self.mean, self.count = total / max(count, 1), count
 
 
 class ProcessShare(Sampler):
@@ -164,27 +106,95 @@ def share_data(
     return {**others, "batch_sampler": share}
 
 
-def merge_over_processes(
-    statistics: Mapping[str, Mergeable], order: Sequence[str]
-) -> None:
-    """Gives every process the statistics of all; call it in all of them.
+def gather(own: Any) -> list[Any]:
+    """Gives every process what all of them have; call it in all of them.
 
     Arguments
     ---------
-    statistics : Mapping
-        By name, the same names in every process; changed in place. They are
-        pickled.
-    order : sequence of str
-        Identity of all utterances, in the order of one process.
+    own : Any
+        Of this process; it is pickled.
+
+    Returns
+    -------
+    list
+        One of each process.
 
     Example
     -------
-    >>> merge_over_processes({}, ["u0", "u1"])  # one process has it all
+    >>> gather(1.5)
+    [1.5]
     """
     if num_processes() == 1:
-        return
-    gathered: list = [None] * num_processes()
-    torch.distributed.all_gather_object(gathered, dict(statistics))
-    del gathered[torch.distributed.get_rank()]
-    for name, own in statistics.items():
-        own.merge([others[name] for others in gathered], order)
+        return [own]
+    gathered: list[Any] = [None] * num_processes()
+    torch.distributed.all_gather_object(gathered, own)
+    return gathered
+
+
+def mean_over_processes(mean: float, count: int) -> float:
+    """Averages what every process has averaged; call it in all of them.
+
+    Arguments
+    ---------
+    mean : float
+        Of this process; of no matter where it counts nothing.
+    count : int
+        What it is a mean of.
+
+    Returns
+    -------
+    float
+        In one process the mean as it was given.
+
+    Example
+    -------
+    >>> mean_over_processes(0.1, 3)
+    0.1
+    """
+    parts = gather((mean, count))
+    if len(parts) == 1:
+        return mean
+    total = sum(mean * count for mean, count in parts if count)
+    return total / max(sum(count for _, count in parts), 1)
+
+
+def gather_rows(
+    rows: Iterable[Mapping[str, Any]], order: Iterable[str]
+) -> list[Mapping[str, Any]]:
+    """Joins what the processes know of utterances, as one would have it.
+
+    Arguments
+    ---------
+    rows : iterable of Mapping
+        With `id`, of this process.
+    order : iterable of str
+        All that there are, known or not, in the order of one process.
+
+    Returns
+    -------
+    list of Mapping
+        Of all processes, in that order.
+
+    Raises
+    ------
+    ValueError
+        If there are two rows of an utterance, or one that is not among all.
+
+    Example
+    -------
+    >>> gather_rows([{"id": "d"}, {"id": "a"}], order=["a", "b", "c", "d"])
+    [{'id': 'a'}, {'id': 'd'}]
+    """
+    found = [row for part in gather(list(rows)) for row in part]
+    by_id = {row["id"]: row for row in found}
+    if len(by_id) < len(found):
+        counts = Counter(row["id"] for row in found)
+        twice = sorted(name for name in counts if counts[name] > 1)
+        raise ValueError(f"Utterances {twice} are scored by two processes.")
+    ordered = [by_id.pop(name) for name in order if name in by_id]
+    if by_id:
+        raise ValueError(
+            f"Utterances {sorted(by_id)} are scored, but not among those to "
+            "be scored."
+        )
+    return ordered
