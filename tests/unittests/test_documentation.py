@@ -1,5 +1,6 @@
 """The documentation: the site, the examples of its pages, the notebook."""
 
+import json
 import pkgutil
 import re
 import shutil
@@ -13,6 +14,7 @@ from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain_merit
 from speechbrain.dataio import audio_io
+from speechbrain_merit.config import compose
 from speechbrain_merit.data.manifests import manifest_paths, read_manifest
 from speechbrain_merit.lobes import JointModel
 
@@ -120,18 +122,15 @@ def write_tone(path: Path) -> None:
     audio_io.save(path, torch.sin(1000 * time_s)[None], 16000)
 
 
-def test_the_example_of_an_integrator(monkeypatch):
+def test_the_example_of_an_integrator(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     page = (DOCS / "how_to" / "new_variant.md").read_text(encoding="utf-8")
-    integrator = re.search(r"```yaml\n(integrator:.*?)```", page, re.DOTALL)[1]
-    variant = (ROOT / "hparams" / "sparse_merit.yaml").read_text("utf-8")
-    # Up to the next object, the old integrator goes and the page's comes.
-    swapped = re.sub(
-        r"^integrator:.*?(?=^frontend:)",
-        lambda _: integrator,
-        variant,
-        flags=re.DOTALL | re.MULTILINE,
-    )
+    overlay = re.search(
+        r"```yaml\n([^`]*last_layer\.LastLayer.*?)```", page, re.S
+    )[1]
+    variant = tmp_path / "last_layer.yaml"
+    folder = ROOT / "hparams"
+    variant.write_text(overlay.replace("base: ", f"base: {folder}/"))
     small = {
         "data_folder": "data",
         "encoder_source": None,
@@ -149,8 +148,9 @@ def test_the_example_of_an_integrator(monkeypatch):
         "mask_hidden_size": 4,
         "emotion_hidden_size": 4,
     }
+    composed = compose(variant, json.dumps(small))
     with torch.random.fork_rng():
-        model = load_hyperpyyaml(swapped, small)["model"].eval()
+        model = load_hyperpyyaml(composed.text)["model"].eval()
     assert isinstance(model, JointModel)
     waveforms = torch.rand(2, 8000, generator=torch.Generator().manual_seed(0))
     waveforms[1, 4000:] = 0
