@@ -282,8 +282,7 @@ class JointEnhancementClassifier(BatchProcessor):
         rate_hz = self.hparams.sample_rate_hz
         if keep_sample_rate:
             blocks, rate_hz = at_rate_of(path, blocks, rate_hz)
-        enhanced = use_blocks(blocks, output_filename, rate_hz, keep)
-        return enhanced if keep else None
+        return use_blocks(blocks, output_filename, rate_hz, keep)
 
     def _file_result(
         self,

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import torch
 
-from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.fetching import fetch
 from speechbrain.utils.run_opts import RunOptions
@@ -147,14 +146,9 @@ class LoadedModel(Pretrained):
             files = [Path(source) / name for name in names]
         else:
             files = [fetch(name, source, savedir) for name in names]
-        plain = load_safely(*files)
-        label_encoder = CategoricalEncoder()
-        label_encoder.update_from_iterable(plain.emotions)
-        hparams = {
-            "label_encoder": label_encoder,
-            "sample_rate_hz": plain.sample_rate_hz,
-        }
-        return cls({"model": plain.model}, hparams, **kwargs)
+        model, labels, sample_rate_hz = load_safely(*files)
+        hparams = {"label_encoder": labels, "sample_rate_hz": sample_rate_hz}
+        return cls({"model": model}, hparams, **kwargs)
 
     @property
     def emotions(self) -> list[str]:

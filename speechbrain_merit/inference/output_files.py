@@ -4,6 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -192,7 +193,7 @@ def use_blocks(
     output_filename: str | Path | None,
     sample_rate_hz: int,
     keep: bool,
-) -> torch.Tensor:
+) -> torch.Tensor | None:
     """Runs through blocks, writes them where asked, and joins what is kept.
 
     Arguments
@@ -208,8 +209,8 @@ def use_blocks(
 
     Returns
     -------
-    torch.Tensor
-        All samples, or none, `[time]`.
+    torch.Tensor or None
+        All samples, `[time]`, if they are kept.
 
     Example
     -------
@@ -220,13 +221,11 @@ def use_blocks(
 
     def passing() -> Iterator[torch.Tensor]:
         for block in blocks:
-            if keep:
-                kept.append(block)
+            kept.extend([block] * keep)
             yield block
 
     if output_filename is None:
-        for _ in passing():
-            pass
+        deque(passing(), maxlen=0)
     else:
         write_blocks(output_filename, passing(), sample_rate_hz)
-    return torch.cat(kept)
+    return torch.cat(kept) if keep else None

@@ -43,7 +43,13 @@ class UnchangedFeatures(nn.Module):
         return features
 
 
-class EmotionEmbedding(nn.Module):
+class _Adapter(nn.Module):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+
+class EmotionEmbedding(_Adapter):
     """What a model knows of an utterance before it decides on the emotion.
 
     Arguments
@@ -51,10 +57,6 @@ class EmotionEmbedding(nn.Module):
     model : torch.nn.Module
         A `JointModel` or `EnhanceThenClassify` with the task `emotion`.
     """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(
         self, waveform: torch.Tensor, lengths: torch.Tensor | None = None
@@ -84,7 +86,7 @@ class EmotionEmbedding(nn.Module):
         return seen[0].unsqueeze(1)
 
 
-class EmotionScores(nn.Module):
+class EmotionScores(_Adapter):
     """The emotion head's last layer, with log-posteriors as its output.
 
     Arguments
@@ -92,10 +94,6 @@ class EmotionScores(nn.Module):
     model : torch.nn.Module
         As for `EmotionEmbedding`.
     """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Scores the emotions.
@@ -114,7 +112,7 @@ class EmotionScores(nn.Module):
         return logits.float().log_softmax(dim=-1)
 
 
-class WaveformEnhancer(nn.Module):
+class WaveformEnhancer(_Adapter):
     """Enhances waveforms in one call.
 
     Arguments
@@ -122,10 +120,6 @@ class WaveformEnhancer(nn.Module):
     model : torch.nn.Module
         A `JointModel` or `EnhanceThenClassify` with the task `enhance`.
     """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
 
     def forward(
         self, waveform: torch.Tensor, lengths: torch.Tensor | None = None

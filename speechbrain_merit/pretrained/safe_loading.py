@@ -12,9 +12,10 @@ Authors
 import contextlib
 import functools
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import ruamel.yaml
 import torch
@@ -22,6 +23,7 @@ from ruamel.yaml.loader import SafeLoader
 from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_merit import lobes
 
 from .encoder_settings import checked_settings
@@ -52,30 +54,11 @@ PARTS = (
 _MOST_BYTES = 200_000
 # Low enough that sizes which are no tensor's ask for no memory to speak of.
 _LARGEST_SIZE = 4096
-_MOST_LETTERS = 64
-
-
-class PlainModel(NamedTuple):
-    """A model and what belongs to its use.
-
-    Arguments
-    ---------
-    model : torch.nn.Module
-        A `JointModel` or `EnhanceThenClassify`, in evaluation mode.
-    emotions : list of str
-        Names of the classes in the order of the logits.
-    sample_rate_hz : int
-        Sample rate of the model.
-    """
-
-    model: nn.Module
-    emotions: list[str]
-    sample_rate_hz: int
 
 
 def load_safely(
     hyperparameters: Path, weights: Path, labels: Path
-) -> PlainModel:
+) -> tuple[nn.Module, CategoricalEncoder, int]:
     """Builds a model of three files, and runs nothing of them.
 
     Every tensor of the model comes from the file: none may be missing, left
@@ -92,8 +75,9 @@ def load_safely(
 
     Returns
     -------
-    PlainModel
-        Ready to use.
+    tuple
+        A `JointModel` or `EnhanceThenClassify` in evaluation mode, the names
+        of its emotions, and its sample rate in Hz.
 
     Raises
     ------
@@ -121,20 +105,54 @@ def load_safely(
                 f"{_MOST_BYTES} bytes."
             )
     tensors = read_weight_file(weights)
-    emotions = _read_emotions(labels)
     # On this device a model of any size takes no memory.
-    with torch.device("meta"), _no_more_parameters_than(tensors):
-        outline, sample_rate_hz = _build(hyperparameters, tensors)
-    head = getattr(outline, "classifier", outline).emotion_head
-    if head is not None and head.num_classes != len(emotions):
-        raise ValueError(
-            f"{labels}: there are {len(emotions)} emotions for "
-            f"{head.num_classes} classes."
-        )
+    with torch.device("meta"), no_more_parameters_than(len(tensors)):
+        outline, _ = _build(hyperparameters, tensors)
     check_weights(outline, tensors, weights)
-    model, _ = _build(hyperparameters, tensors)
+    model, sample_rate_hz = _build(hyperparameters, tensors)
     model.load_state_dict(tensors)
-    return PlainModel(model.eval(), emotions, sample_rate_hz)
+    return model.eval(), _read_labels(labels), sample_rate_hz
+
+
+@contextlib.contextmanager
+def no_more_parameters_than(num_tensors: int) -> Iterator[None]:
+    """Stops the construction of a model with more parts than a file has.
+
+    Arguments
+    ---------
+    num_tensors : int
+        Of the file. Some parameters are registered twice, and those of a
+        decoder are dropped again: there may be about twice as many.
+
+    Yields
+    ------
+    None
+        While the model is made.
+
+    Raises
+    ------
+    ValueError
+        If there are more.
+
+    Example
+    -------
+    >>> with no_more_parameters_than(1):
+    ...     nn.ModuleList(nn.Linear(1, 1) for _ in range(1000))
+    Traceback (most recent call last):
+    ...
+    ValueError: it has more parts than the file has tensors
+    """
+    left = iter(range(2 * num_tensors + 100))
+
+    def count(module: nn.Module, name: str, parameter: Any) -> None:
+        if next(left, None) is None:
+            raise ValueError("it has more parts than the file has tensors")
+
+    handle = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 class _PartLoader(SafeLoader):
@@ -210,9 +228,10 @@ def _make(
     loader: _PartLoader, name: str, node: ruamel.yaml.Node
 ) -> Callable[[], Any]:
     """Gives what calls a part's constructor, all arguments checked."""
+    line = node.start_mark.line + 1
     if name not in _CALLABLE:
         raise ValueError(
-            f"line {node.start_mark.line + 1} names {name!r}: only parts of "
+            f"line {line} names {name!r}: only parts of "
             f"speechbrain_merit.lobes are built, which are {', '.join(PARTS)}"
         )
     arguments: list[Any] = []
@@ -221,13 +240,13 @@ def _make(
         options = loader.construct_mapping(node, deep=True)
     elif isinstance(node, ruamel.yaml.SequenceNode):
         arguments = loader.construct_sequence(node, deep=True)
-    place = f"line {node.start_mark.line + 1}, {name}"
     if isinstance(options.get("config"), dict):
         options["config"] = checked_settings(options["config"])
     for key, value in [*enumerate(arguments), *options.items()]:
-        for part in _parts_of(value):
-            if not _is_plain(part, loader.largest):
-                raise ValueError(f"{place}: {key} must not be {part!r}")
+        if not _is_plain(value, loader.largest):
+            raise ValueError(
+                f"line {line}, {name}: {key} must not be {value!r}"
+            )
     return functools.partial(_CALLABLE[name], *arguments, **options)
 
 
@@ -248,18 +267,14 @@ _PartLoader.add_multi_constructor("!apply:", _construct)
 _PartLoader.add_multi_constructor("!name:", _make)
 
 
-def _parts_of(value: Any) -> Iterator[Any]:
-    """What an argument consists of: an encoder's options may have lists."""
+def _is_plain(value: Any, largest: int, depth: int = 2) -> bool:
+    # An encoder's options may have lists, and nothing goes deeper.
     if isinstance(value, dict):
-        for option in value.values():
-            yield from option if isinstance(option, list) else [option]
-    elif isinstance(value, list):
-        yield from value
-    else:
-        yield value
-
-
-def _is_plain(value: Any, largest: int) -> bool:
+        value = list(value.values())
+    if isinstance(value, list):
+        return depth > 0 and all(
+            _is_plain(part, largest, depth - 1) for part in value
+        )
     if type(value) is int:
         return 0 <= value <= largest
     if type(value) is float:
@@ -268,46 +283,26 @@ def _is_plain(value: Any, largest: int) -> bool:
     return value is None or isinstance(value, kinds)
 
 
-@contextlib.contextmanager
-def _no_more_parameters_than(
-    weights: Mapping[str, torch.Tensor],
-) -> Iterator[None]:
-    """Stops the construction of a model with more parts than a file has."""
-    # Some are registered twice, and those of a decoder are dropped.
-    left = iter(range(2 * len(weights) + 100))
-
-    def count(module: nn.Module, name: str, parameter: Any) -> None:
-        if next(left, None) is None:
-            raise ValueError("it has more parts than the file has tensors")
-
-    handle = register_module_parameter_registration_hook(count)
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def _read_emotions(path: Path) -> list[str]:
+def _read_labels(path: Path) -> CategoricalEncoder:
+    labels = CategoricalEncoder()
     try:
         emotions = read_emotions(path)
+        wrong = [name for name in emotions if not _is_name(name)]
+        if wrong:
+            raise ValueError(f"{wrong} are no names")
+        labels.update_from_iterable(emotions)
+        if not emotions or len(labels) != len(emotions):
+            raise ValueError(f"{emotions} are not distinct")
     # A file of strangers may break anywhere.
     except Exception as error:
         raise ValueError(f"{path} names no emotions: {error}") from error
-    wrong = [name for name in emotions if not _is_name(name)]
-    if wrong or not emotions or len(set(emotions)) != len(emotions):
-        raise ValueError(
-            f"{path} has the emotions {emotions}: give one or more distinct "
-            "names."
-        )
-    return emotions
+    return labels
 
 
 def _is_name(value: Any) -> bool:
     """Whether it is a short text, and neither a path nor markup."""
     return (
         type(value) is str
-        and 0 < len(value) <= _MOST_LETTERS
         and value.isprintable()
-        and value[0] not in ". "
-        and not set(value) & set("/\\<>")
+        and re.fullmatch(r"(?![. ])[^/\\<>]{1,64}", value) is not None
     )

@@ -52,14 +52,10 @@ def write_weights(
     {'bias': tensor([1.], dtype=torch.float16)}
     """
     # Modules that share a tensor have a copy each in the file.
-    copies = {
-        name: _halved(name, tensor) if half_precision else tensor
-        for name, tensor in weights.items()
-    }
-    copies = {
-        name: tensor.detach().cpu().clone().contiguous()
-        for name, tensor in copies.items()
-    }
+    copies = {}
+    for name, tensor in weights.items():
+        copy = tensor.detach().cpu().clone().contiguous()
+        copies[name] = _halved(name, copy) if half_precision else copy
     with atomic_write(Path(folder) / WEIGHTS) as partial:
         safetensors.torch.save_file(copies, partial)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import ruamel.yaml
 import torch
+from hostile import grown_mb
 from official_stand_in import (
     FILES,
     Sizes,
@@ -272,6 +273,20 @@ def test_all_wrong_tensors_are_in_one_error(copied, tmp_path):
         "final_se.pt: lstm_enc.2.weight is [257, 6], not [201, 6]",
     }
     assert not (tmp_path / "to").exists()
+
+
+def test_a_gate_of_many_experts_takes_no_memory(copied, tmp_path):
+    def edit(weights):
+        for name in [n for n in weights if n.startswith("gates")]:
+            weights[name] = torch.zeros(10**5, *weights[name].shape[1:])
+
+    change(copied / "final_mmoe.pt", edit)
+
+    def read():
+        with pytest.raises(ValueError, match="more parts than the file"):
+            import_official(copied, tmp_path / "to")
+
+    assert grown_mb(read) < 300
 
 
 def test_a_missing_expert_is_named(copied, tmp_path):

@@ -4,17 +4,20 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import os
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from hyperpyyaml import load_hyperpyyaml, resolve_references
+from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.export.card import imported_model_card
+from speechbrain_merit.pretrained.encoder_settings import own_settings
 from speechbrain_merit.pretrained.folder import write_pretrained_folder
+from speechbrain_merit.pretrained.safe_loading import no_more_parameters_than
 
 from .published_checkpoint import OfficialCheckpoint, read_official
 from .published_files import EMOTION_HEAD
@@ -25,47 +28,35 @@ GATES = ("sparse", "dense")
 EMOTIONS = ("angry", "sad", "happy", "neutral")
 _HYPERPARAMETERS = """\
 sample_rate_hz: 16000
-encoder_config: {}
-mean: !PLACEHOLDER
-std: !PLACEHOLDER
-num_layers: !PLACEHOLDER
-top_k: !PLACEHOLDER
-router_learning: !PLACEHOLDER
-num_experts: !PLACEHOLDER
-expert_hidden_size: !PLACEHOLDER
-feature_size: !PLACEHOLDER
-mask_hidden_size: !PLACEHOLDER
-emotion_hidden_size: !PLACEHOLDER
-num_classes: !PLACEHOLDER
 encoder: !new:speechbrain_merit.lobes.SpeechEncoder
-    config: !ref <encoder_config>
+    config: {encoder_config}
     normalization: !new:speechbrain_merit.lobes.WaveformNormalization
         mode: corpus
-        mean: !ref <mean>
-        std: !ref <std>
+        mean: {mean}
+        std: {std}
 model: !new:speechbrain_merit.lobes.JointModel
     encoder: !ref <encoder>
     integrator: !new:speechbrain_merit.lobes.SparseMoE
-        num_layers: !ref <num_layers>
-        input_size: !ref <encoder_config[hidden_size]>
-        hidden_size: !ref <expert_hidden_size>
-        output_size: !ref <feature_size>
-        num_experts: !ref <num_experts>
+        num_layers: {num_layers}
+        input_size: {width}
+        hidden_size: {expert_hidden_size}
+        output_size: {feature_size}
+        num_experts: {num_experts}
         tasks: [enhance, emotion]
-        top_k: !ref <top_k>
-        router_learning: !ref <router_learning>
+        top_k: {top_k}
+        router_learning: {router_learning}
     frontend: !new:speechbrain_merit.lobes.SpectralFrontend
         n_fft: 400
         hop_length: 160
     enhancement_head: !new:speechbrain_merit.lobes.SpectralMaskHead
-        feature_size: !ref <feature_size>
+        feature_size: {feature_size}
         num_bins: 201
-        hidden_size: !ref <mask_hidden_size>
+        hidden_size: {mask_hidden_size}
     emotion_head: !new:speechbrain_merit.lobes.EmotionHead
         pooling: !new:speechbrain_merit.lobes.AttentiveStatisticsPooling
-            input_size: !ref <feature_size>
-        num_classes: !ref <num_classes>
-        hidden_size: !ref <emotion_hidden_size>
+            input_size: {feature_size}
+        num_classes: {num_classes}
+        hidden_size: {emotion_hidden_size}
 """
 
 
@@ -131,15 +122,13 @@ def import_official(
             f"{', '.join(emotions)}: give one for each, in the order of the "
             "scores."
         )
-    partial = destination.with_name(destination.name + ".partial")
-    _write_model(
-        partial, checkpoint, _settings(checkpoint, sizes, gate), emotions
-    )
     card = imported_model_card(
         _name_of(source), gate, sizes["num_experts"], emotions, license
     )
-    (partial / "README.md").write_text(card, encoding="utf-8")
-    os.replace(partial, destination)
+    with atomic_write(destination) as partial:
+        settings = _settings(checkpoint, sizes, gate)
+        _write_model(partial, checkpoint, settings, emotions)
+        (partial / "README.md").write_text(card, encoding="utf-8")
 
 
 def _name_of(source: str | Path) -> str:
@@ -154,9 +143,10 @@ def _write_model(
     settings: Mapping[str, Any],
     emotions: Sequence[str],
 ) -> None:
-    text = resolve_references(_HYPERPARAMETERS, settings).getvalue()
+    text = _HYPERPARAMETERS.format(**settings)
     # Without weights of its own, so that those in the files need no copy.
-    with torch.device("meta"):
+    num_tensors = sum(map(len, checkpoint.weights.values()))
+    with torch.device("meta"), no_more_parameters_than(num_tensors):
         model = load_hyperpyyaml(text)["model"]
     normalization = model.encoder.normalization
     normalization.mean = torch.tensor(checkpoint.mean)
@@ -182,7 +172,9 @@ def _settings(
 ) -> dict[str, Any]:
     config, dense = checkpoint.encoder_config, gate == "dense"
     return {
-        "encoder_config": {"model_type": "wavlm", **config.to_diff_dict()},
+        # JSON is YAML.
+        "encoder_config": json.dumps(own_settings(config)),
+        "width": config.hidden_size,
         "num_layers": config.num_hidden_layers + 1,
         "mean": checkpoint.mean,
         "std": checkpoint.std,
