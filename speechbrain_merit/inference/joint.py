@@ -4,7 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 
 from .batch_processing import BatchProcessor, ProcessedSpeech, found
 from .chunking import CHUNK_S, OVERLAP_S
-from .output_files import at_rate_of, check_output, use_blocks
+from .output_files import check_output, use_blocks
 from .stream import STREAM_CHUNK_S, STREAM_OVERLAP_S, SpeechStream
 from .timeline import EmotionTimeline
 
@@ -132,16 +132,15 @@ class JointEnhancementClassifier(BatchProcessor):
             does not have.
         """
         tasks = self._checked_tasks(tasks)
-        if output_filename is not None:
-            check_output(output_filename, tasks)
+        check_output(output_filename, tasks)
         stream = self.stream(chunk_s, overlap_s, tasks)
         rate_hz = self.hparams.sample_rate_hz
-        kept = self._use_blocks(
+        kept = use_blocks(
             stream.run(read_mono_blocks(str(path), rate_hz, chunk_s)),
-            path,
+            rate_hz,
             output_filename,
-            keep_sample_rate,
             return_enhanced,
+            like=path if keep_sample_rate else None,
         )
         return self._file_result(
             kept if ENHANCE in tasks else None, stream.timeline, timeline
@@ -189,17 +188,15 @@ class JointEnhancementClassifier(BatchProcessor):
             a whole, or there are fewer outputs than files, or more.
         """
         tasks = self._checked_tasks(tasks)
-        outputs: Sequence[str | Path | None] = [None] * len(paths)
-        if output_filenames:
-            outputs = output_filenames
+        outputs: Sequence[str | Path | None]
+        outputs = output_filenames or [None] * len(paths)
         if len(outputs) != len(paths):
             raise ValueError(
                 f"There are {len(outputs)} outputs for {len(paths)} files: "
                 "name one for each."
             )
         for output in outputs:
-            if output is not None:
-                check_output(output, tasks)
+            check_output(output, tasks)
         waveforms = [self.read_file(path) for path in paths]
         padded, lengths = batch_pad_right(waveforms)
         batch = self.process_batch(padded, lengths, tasks)
@@ -216,8 +213,9 @@ class JointEnhancementClassifier(BatchProcessor):
             if ENHANCE in tasks:
                 enhanced = found(batch.enhanced)
                 blocks = [enhanced[number, : len(samples)].cpu()]
-                kept = self._use_blocks(
-                    blocks, path, output, keep_sample_rate, return_enhanced
+                like = path if keep_sample_rate else None
+                kept = use_blocks(
+                    blocks, rate_hz, output, return_enhanced, like
                 )
             results.append(self._file_result(kept, heard, timeline))
         return results
@@ -269,20 +267,6 @@ class JointEnhancementClassifier(BatchProcessor):
                 f"{list(available)}."
             )
         return tasks
-
-    def _use_blocks(
-        self,
-        blocks: Iterable[torch.Tensor],
-        path: str | Path,
-        output_filename: str | Path | None,
-        keep_sample_rate: bool,
-        keep: bool,
-    ) -> torch.Tensor | None:
-        """Writes enhanced blocks of a file where asked, and joins them."""
-        rate_hz = self.hparams.sample_rate_hz
-        if keep_sample_rate:
-            blocks, rate_hz = at_rate_of(path, blocks, rate_hz)
-        return use_blocks(blocks, output_filename, rate_hz, keep)
 
     def _file_result(
         self,

@@ -4,6 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -89,41 +90,15 @@ def check_format(path: str | Path) -> None:
         )
 
 
-def take(
-    blocks: Iterable[torch.Tensor], num_samples: int
-) -> Iterator[torch.Tensor]:
-    """Ends a signal that comes in blocks after so many samples.
-
-    Arguments
-    ---------
-    blocks : iterable of torch.Tensor
-        Consecutive samples, `[time]` each; all are asked for.
-    num_samples : int
-        How many to let through.
-
-    Yields
-    ------
-    torch.Tensor
-        The blocks, the last ones shortened.
-
-    Example
-    -------
-    >>> [len(block) for block in take(torch.zeros(9).split(4), 6)]
-    [4, 2, 0]
-    """
-    for block in blocks:
-        block = block[:num_samples]
-        num_samples -= len(block)
-        yield block
-
-
-def check_output(output_filename: str | Path, tasks: Sequence[str]) -> None:
+def check_output(
+    output_filename: str | Path | None, tasks: Sequence[str]
+) -> None:
     """Refuses an output that cannot be written, or will not exist.
 
     Arguments
     ---------
-    output_filename : str or Path
-        File for enhanced speech.
+    output_filename : str or Path or None
+        File for enhanced speech, if there is to be one.
     tasks : sequence of str
         What the model is asked for.
 
@@ -139,6 +114,8 @@ def check_output(output_filename: str | Path, tasks: Sequence[str]) -> None:
     ...
     ValueError: speech.wav cannot be written: this model or call does ...
     """
+    if output_filename is None:
+        return
     check_format(output_filename)
     if ENHANCE not in tasks:
         raise ValueError(
@@ -147,52 +124,12 @@ def check_output(output_filename: str | Path, tasks: Sequence[str]) -> None:
         )
 
 
-def at_rate_of(
-    path: str | Path, blocks: Iterable[torch.Tensor], sample_rate_hz: int
-) -> tuple[Iterator[torch.Tensor], int]:
-    """Gives blocks the rate and the number of samples of a file.
-
-    Arguments
-    ---------
-    path : str or Path
-        The file.
-    blocks : iterable of torch.Tensor
-        What was made of all its samples, `[time]` each.
-    sample_rate_hz : int
-        Their sample rate.
-
-    Returns
-    -------
-    tuple
-        The blocks, and the file's sample rate.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read.
-
-    Example
-    -------
-    >>> path = Path(getfixture("tmpdir")) / "silence.wav"
-    >>> write_blocks(path, [torch.zeros(44100)], 44100)
-    >>> blocks, rate_hz = at_rate_of(path, [torch.zeros(16000)], 16000)
-    >>> sum(map(len, blocks)), rate_hz
-    (44100, 44100)
-    """
-    try:
-        file = soundfile.info(str(path))
-    except (RuntimeError, OSError) as error:
-        raise ValueError(f"{path} cannot be read as audio: {error}") from error
-    resampled = resample_blocks(blocks, sample_rate_hz, file.samplerate)
-    # There and back again, rounding adds samples and never takes any.
-    return take(resampled, file.frames), file.samplerate
-
-
 def use_blocks(
     blocks: Iterable[torch.Tensor],
-    output_filename: str | Path | None,
     sample_rate_hz: int,
+    output_filename: str | Path | None,
     keep: bool,
+    like: str | Path | None = None,
 ) -> torch.Tensor | None:
     """Runs through blocks, writes them where asked, and joins what is kept.
 
@@ -200,27 +137,53 @@ def use_blocks(
     ---------
     blocks : iterable of torch.Tensor
         Consecutive samples, `[time]` each.
+    sample_rate_hz : int
+        Their sample rate.
     output_filename : str or Path or None
         File to write.
-    sample_rate_hz : int
-        Its sample rate.
     keep : bool
         Whether to keep the samples.
+    like : str or Path, optional
+        File that they were made of, and whose rate and number of samples they
+        are given.
 
     Returns
     -------
     torch.Tensor or None
         All samples, `[time]`, if they are kept.
 
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, or the output not be written.
+
     Example
     -------
-    >>> use_blocks([torch.ones(2), torch.zeros(1)], None, 16000, keep=True)
+    >>> use_blocks([torch.ones(2), torch.zeros(1)], 16000, None, keep=True)
     tensor([1., 1., 0.])
     """
     kept = [torch.zeros(0)]
+    left = sys.maxsize
+    if like is not None:
+        try:
+            file = soundfile.info(str(like))
+        except (RuntimeError, OSError) as error:
+            raise ValueError(
+                f"{like} cannot be read as audio: {error}"
+            ) from error
+        left, from_hz, sample_rate_hz = (
+            file.frames,
+            sample_rate_hz,
+            file.samplerate,
+        )
+        blocks = resample_blocks(blocks, from_hz, sample_rate_hz)
 
     def passing() -> Iterator[torch.Tensor]:
+        nonlocal left
         for block in blocks:
+            # There and back again, rounding adds samples and takes none.
+            block = block[:left]
+            left -= len(block)
             kept.extend([block] * keep)
             yield block
 

@@ -6,6 +6,7 @@ Authors
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -102,16 +103,14 @@ class EmotionTimeline:
         list of EmotionSegment
             One for every chunk.
         """
-        times = [bound / self.sample_rate_hz for bound in self._bounds]
+        times = pairwise(bound / self.sample_rate_hz for bound in self._bounds)
+        posteriors = (
+            dict(zip(self.emotions, map(math.exp, row), strict=True))
+            for row in self._log_posteriors
+        )
         return [
-            EmotionSegment(
-                start_s,
-                end_s,
-                dict(zip(self.emotions, map(math.exp, row), strict=True)),
-            )
-            for start_s, end_s, row in zip(
-                times[:-1], times[1:], self._log_posteriors, strict=True
-            )
+            EmotionSegment(*stretch, found)
+            for stretch, found in zip(times, posteriors, strict=True)
         ]
 
     def log_posteriors(self) -> torch.Tensor:
