@@ -11,6 +11,7 @@ from pathlib import Path
 from speechbrain_merit.config import compose
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "speechbrain_merit"
 VARIANTS = sorted((ROOT / "hparams").glob("*.yaml"))
 RECIPES = sorted(
     path
@@ -63,16 +64,19 @@ def files(*suffixes: str) -> list[Path]:
     """
     found = []
     for folder, subfolders, names in os.walk(ROOT):
-        subfolders[:] = [name for name in subfolders if _is_ours(name)]
-        paths = (Path(folder) / name for name in names if _is_ours(name))
-        found += [path for path in paths if not path.is_symlink()]
+        inside = [Path(folder) / name for name in subfolders]
+        subfolders[:] = [path.name for path in inside if _is_ours(path)]
+        paths = [Path(folder) / name for name in names]
+        found += [p for p in paths if _is_ours(p) and not p.is_symlink()]
     return sorted(p for p in found if not suffixes or p.suffix in suffixes)
 
 
-def _is_ours(name: str) -> bool:
-    if name.startswith("."):
-        return name in HIDDEN_BUT_OURS
-    return name not in GENERATED and not name.endswith(".egg-info")
+def _is_ours(path: Path) -> bool:
+    if path.name.startswith("."):
+        return path.name in HIDDEN_BUT_OURS
+    if path == PACKAGE / "data":
+        return True
+    return path.name not in GENERATED and path.suffix != ".egg-info"
 
 
 def relative(path: Path) -> str:

@@ -10,7 +10,6 @@ Authors
 import ast
 import dataclasses
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -195,15 +194,3 @@ def test_files_are_as_pre_commit_leaves_them():
         if re.search(rb"[ \t]+$", content, flags=re.MULTILINE):
             found.append(f"{relative(path)}: blanks at the end of a line")
     assert not found, "\n".join(found)
-
-
-def test_spelling():
-    names = [relative(path) for path in files(*TEXT) if path.suffix != ".csv"]
-    result = subprocess.run(
-        [sys.executable, "-m", "codespell_lib", "--toml", "pyproject.toml"]
-        + names,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr

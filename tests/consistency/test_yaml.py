@@ -7,14 +7,12 @@ Authors
 import ast
 import dataclasses
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import ruamel.yaml
-from repository import RECIPES, ROOT, VARIANTS, files, flattened, relative
+from repository import RECIPES, ROOT, VARIANTS, flattened, relative
 
 from speechbrain.utils.run_opts import RunOptions
 
@@ -177,18 +175,6 @@ def test_seeding_comes_before_anything_is_built(path: Path):
     assert built[0] == "!apply:speechbrain.utils.seed_everything", (
         f"{relative(path)}: {built[0]} comes before seed_everything."
     )
-
-
-def test_yamllint_passes():
-    paths = files(".yaml", ".yml")
-    run = subprocess.run(
-        [sys.executable, "-m", "yamllint", "-f", "parsable"]
-        + ["-c", str(ROOT / ".yamllint.yaml"), *map(relative, paths)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_there_are_variants_and_corpora():
