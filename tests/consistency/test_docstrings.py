@@ -5,9 +5,11 @@ Authors
 """
 
 import ast
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from repository import files, relative
@@ -66,14 +68,14 @@ def signature_arguments(function, bound: bool) -> list[str]:
     return names + [a.arg for a in named if a is not None]
 
 
-def class_arguments(node: ast.ClassDef) -> list[str]:
-    """What the class is called with, as far as its own body says."""
+def class_arguments(node: ast.ClassDef) -> list[str] | None:
+    """What the class is called with; None where a base class says it."""
     for member in node.body:
         if isinstance(member, FUNCTIONS) and member.name == "__init__":
             return signature_arguments(member, bound=True)
     bases = {last_name(base) for base in node.bases}
     if not RECORDS & (decorators(node) | bases):
-        return []
+        return [] if not bases else None
     return [
         member.target.id
         for member in node.body
@@ -84,8 +86,10 @@ def class_arguments(node: ast.ClassDef) -> list[str]:
     ]
 
 
-def check_arguments(found: dict, expected: list[str]) -> Iterator[str]:
+def check_arguments(found: dict, expected: list[str] | None) -> Iterator[str]:
     """Says how the section "Arguments" differs from the signature."""
+    if expected is None:
+        return
     names = documented_arguments(found.get("Arguments", []))
     missing = [name for name in expected if name not in names]
     surplus = [name for name in names if name not in expected]
@@ -112,14 +116,27 @@ def check_function(node, parent: str, found: dict) -> Iterator[str]:
         yield 'no "Example"'
 
 
+def is_override(owner: object, name: str) -> bool:
+    """Whether a base class has the method, and says the rest of it."""
+    bases = owner.__mro__[1:] if isinstance(owner, type) else ()
+    return any(name in vars(base) for base in bases)
+
+
 def check_definitions(
-    body: list[ast.stmt], in_package: bool, parent: str = ""
+    body: list[ast.stmt],
+    in_package: bool,
+    parent: str = "",
+    owner: object = None,
 ) -> Iterator[str]:
-    """Checks the public definitions of a module or class, one by one."""
+    """Checks the public definitions of a module or class, one by one.
+
+    `owner` is the module or class itself, where it can be had: what overrides
+    a method says in a sentence what differs, and needs no sections.
+    """
     for node in body:
         if isinstance(node, ast.If | ast.Try):
-            yield from check_definitions(node.body, in_package, parent)
-            yield from check_definitions(node.orelse, in_package, parent)
+            for part in (node.body, node.orelse):
+                yield from check_definitions(part, in_package, parent, owner)
             continue
         if not isinstance(node, (ast.ClassDef, *FUNCTIONS)):
             continue
@@ -133,15 +150,20 @@ def check_definitions(
             problems = list(
                 check_arguments(sections(docstring), class_arguments(node))
             )
-        elif in_package:
+        elif in_package and not is_override(owner, node.name):
             problems = list(check_function(node, parent, sections(docstring)))
         name = f"{parent}{node.name}"
         yield from (f"{node.lineno}: {name}: {p}" for p in problems)
         if isinstance(node, ast.ClassDef):
-            yield from check_definitions(node.body, in_package, f"{name}.")
+            inner = getattr(owner, node.name, None)
+            yield from check_definitions(
+                node.body, in_package, f"{name}.", inner
+            )
 
 
-def check_module(source: str, in_package: bool) -> list[str]:
+def check_module(
+    source: str, in_package: bool, module: ModuleType | None = None
+) -> list[str]:
     """Checks a whole module; one message per violation, with its line."""
     tree = ast.parse(source)
     problems = []
@@ -150,13 +172,20 @@ def check_module(source: str, in_package: bool) -> list[str]:
         problems.append("1: module: no docstring")
     elif not re.search(r"^Authors?$", docstring, flags=re.MULTILINE):
         problems.append('1: module: no "Authors" in the docstring')
-    return problems + list(check_definitions(tree.body, in_package))
+    return problems + list(
+        check_definitions(tree.body, in_package, owner=module)
+    )
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=relative)
 def test_docstrings_agree_with_the_code(path: Path):
     in_package = relative(path).startswith("speechbrain_merit/")
-    problems = check_module(path.read_text(encoding="utf-8"), in_package)
+    module = None
+    if in_package:
+        name = relative(path.with_suffix("")).replace("/", ".")
+        module = importlib.import_module(name.removesuffix(".__init__"))
+    source = path.read_text(encoding="utf-8")
+    problems = check_module(source, in_package, module)
     listing = "\n".join(f"{relative(path)}:{p}" for p in problems)
     assert not problems, f"Docstrings to be mended:\n{listing}"
 
@@ -239,3 +268,17 @@ def test_checker_sees_each_violation(source: str, expected: str | None):
         assert problems == []
     else:
         assert any(expected in problem for problem in problems), problems
+
+
+def test_an_override_needs_no_sections():
+    source = (
+        HEADER
+        + 'class A(Base):\n    """A class."""\n'
+        + '    def f(self, x: int) -> int:\n        """As ever."""\n'
+        + '    def g(self, x: int) -> int:\n        """New."""\n'
+    )
+    module = ModuleType("a")
+    base = type("Base", (), {"f": None})
+    module.A = type("A", (base,), {"f": None, "g": None})
+    problems = check_module(source, in_package=True, module=module)
+    assert {problem.split(": ")[1] for problem in problems} == {"A.g"}
