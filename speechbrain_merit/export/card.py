@@ -12,7 +12,7 @@ import jinja2
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 from speechbrain_merit.metrics.results_table import markdown_table
 
-_TEMPLATES = jinja2.Environment(
+TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("speechbrain_merit.export"),
     undefined=jinja2.StrictUndefined,
     keep_trailing_newline=True,
@@ -55,7 +55,7 @@ def trained_model_card(
         for task, key in ((ENHANCE, "se"), (EMOTION, "ser"))
         if any(condition[key] for condition in conditions)
     ]
-    return _TEMPLATES.get_template("trained_card.md.jinja").render(
+    return TEMPLATES.get_template("trained_card.md.jinja").render(
         {key: results[key] for key in ("system", "corpus", "fold", "seed")},
         tasks=tasks or [ENHANCE, EMOTION],
         table=markdown_table(results),
@@ -97,7 +97,7 @@ def imported_model_card(
     >>> card.splitlines()[1]
     'license: other'
     """
-    return _TEMPLATES.get_template("imported_card.md.jinja").render(
+    return TEMPLATES.get_template("imported_card.md.jinja").render(
         tasks=[ENHANCE, EMOTION],
         source=source,
         gate=gate,

@@ -4,17 +4,18 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import io
 import shutil
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import ruamel.yaml
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.lobes import JointModel
-from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 
 from . import MERIT_MINI
 from .encoder_settings import own_settings
@@ -24,39 +25,15 @@ HYPERPARAMETERS = "hyperparams.yaml"
 # The name under which a Pretrainer looks for it beside the YAML.
 LABELS = "label_encoder.ckpt"
 _LOAD_MODEL = "!apply:speechbrain_merit.pretrained.folder.load_model"
-_HEADER = "# A trained model and its labels, without its training.\n"
-_MODULES = """
-modules:
-    model: !ref <model>
-"""
-# What SpeechBrain's EncoderClassifier and WaveformEnhancement look for.
-_ADAPTERS = "speechbrain_merit.inference.stock_adapters"
-_STOCK_MODULES = {
-    EMOTION: f"""\
-    compute_features: !new:torch.nn.Identity
-    mean_var_norm: !new:{_ADAPTERS}.UnchangedFeatures
-    embedding_model: !new:{_ADAPTERS}.EmotionEmbedding
-        model: !ref <model>
-    classifier: !new:{_ADAPTERS}.EmotionScores
-        model: !ref <model>
-""",
-    ENHANCE: f"""\
-    enhance_model: !new:{_ADAPTERS}.WaveformEnhancer
-        model: !ref <model>
-""",
-}
 # Loads a pickle; folders had it that were written before.
 _STOCK_PRETRAINER = "!new:speechbrain.utils.parameter_transfer.Pretrainer"
 _PRETRAINER = "!new:speechbrain_merit.pretrained.weights.SafetensorsPretrainer"
-_LOADING = f"""
-audio_normalizer: !new:speechbrain.dataio.preprocess.AudioNormalizer
-    sample_rate: !ref <sample_rate_hz>
-label_encoder: !new:speechbrain.dataio.encoder.CategoricalEncoder
-pretrainer: {_PRETRAINER}
-    loadables:
-        model: !ref <model>
-        label_encoder: !ref <label_encoder>
-"""
+_TEMPLATE = jinja2.Environment(
+    loader=jinja2.PackageLoader("speechbrain_merit.pretrained"),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    keep_trailing_newline=True,
+).get_template("hyperparams.yaml.jinja")
 
 
 def write_pretrained_folder(
@@ -125,17 +102,16 @@ def write_pretrained_folder(
     encoder.pop("save_path", None)
     _inline_models(experiment["model"], yaml)
     # Weights are loaded and then left alone, whatever was trained.
-    kept = {"sample_rate_hz": experiment["sample_rate_hz"]}
-    kept["model"] = experiment["model"]
+    kept = {key: experiment[key] for key in ("sample_rate_hz", "model")}
+    description = io.StringIO()
+    yaml.dump(kept, description)
     write_weights(folder, model.state_dict())
     label_encoder.save(folder / LABELS)
     with atomic_write(folder / HYPERPARAMETERS) as partial:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(_HEADER)
-            yaml.dump(kept, file)
-            file.write(_MODULES)
-            file.writelines(_STOCK_MODULES[task] for task in model.tasks)
-            file.write(_LOADING)
+        text = _TEMPLATE.render(
+            description=description.getvalue(), tasks=model.tasks
+        )
+        partial.write_text(text, encoding="utf-8")
 
 
 def find_pretrained_folder(source: str | Path) -> str:

@@ -14,7 +14,7 @@ from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_merit.data.atomic_write import atomic_write
-from speechbrain_merit.export.card import imported_model_card
+from speechbrain_merit.export.card import TEMPLATES, imported_model_card
 from speechbrain_merit.pretrained.encoder_settings import own_settings
 from speechbrain_merit.pretrained.folder import write_pretrained_folder
 from speechbrain_merit.pretrained.safe_loading import no_more_parameters_than
@@ -26,38 +26,6 @@ from .tensor_names import rename, sizes_of
 GATES = ("sparse", "dense")
 # The published order of the classes.
 EMOTIONS = ("angry", "sad", "happy", "neutral")
-_HYPERPARAMETERS = """\
-sample_rate_hz: 16000
-encoder: !new:speechbrain_merit.lobes.SpeechEncoder
-    config: {encoder_config}
-    normalization: !new:speechbrain_merit.lobes.WaveformNormalization
-        mode: corpus
-        mean: {mean}
-        std: {std}
-model: !new:speechbrain_merit.lobes.JointModel
-    encoder: !ref <encoder>
-    integrator: !new:speechbrain_merit.lobes.SparseMoE
-        num_layers: {num_layers}
-        input_size: {width}
-        hidden_size: {expert_hidden_size}
-        output_size: {feature_size}
-        num_experts: {num_experts}
-        tasks: [enhance, emotion]
-        top_k: {top_k}
-        router_learning: {router_learning}
-    frontend: !new:speechbrain_merit.lobes.SpectralFrontend
-        n_fft: 400
-        hop_length: 160
-    enhancement_head: !new:speechbrain_merit.lobes.SpectralMaskHead
-        feature_size: {feature_size}
-        num_bins: 201
-        hidden_size: {mask_hidden_size}
-    emotion_head: !new:speechbrain_merit.lobes.EmotionHead
-        pooling: !new:speechbrain_merit.lobes.AttentiveStatisticsPooling
-            input_size: {feature_size}
-        num_classes: {num_classes}
-        hidden_size: {emotion_hidden_size}
-"""
 
 
 def import_official(
@@ -143,7 +111,8 @@ def _write_model(
     settings: Mapping[str, Any],
     emotions: Sequence[str],
 ) -> None:
-    text = _HYPERPARAMETERS.format(**settings)
+    template = TEMPLATES.get_template("imported_model.yaml.jinja")
+    text = template.render(settings)
     # Without weights of its own, so that those in the files need no copy.
     num_tensors = sum(map(len, checkpoint.weights.values()))
     with torch.device("meta"), no_more_parameters_than(num_tensors):
