@@ -22,7 +22,7 @@ _MOVED = {
     "audio_cache": "data.audio_cache",
     "checkpoints": "training.checkpoints",
     "distributed": "training.distributed",
-    "dynamic_batching": "data.dynamic_batching",
+    "dynamic_batching": "data.batches",
     "mixing": "data.mixing",
     "plain": "pretrained.weights",
     "pretrained_folder": "pretrained.folder",

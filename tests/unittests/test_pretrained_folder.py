@@ -1,5 +1,6 @@
 """The folder of a trained model: ours and stock SpeechBrain load the same."""
 
+import pydoc
 import socket
 
 import pytest
@@ -57,6 +58,26 @@ def folder(request, tmp_path_factory):
         torch.save(model.state_dict(), folder / "model.ckpt")
         (folder / "model.safetensors").unlink()
     return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "audio_cache.AudioCache",
+        "checkpoints.WholeCheckpointer",
+        "distributed.ProcessRandomState",
+        "dynamic_batching.make_batch_sampler",
+        "mixing.NoiseSource",
+        "mixing.TrainingMixer",
+        "plain.PlainPretrainer",
+        "pretrained_folder.load_model",
+        "task_balancing.task_balancing",
+    ],
+)
+def test_saved_files_name_what_has_moved(name):
+    """As HyperPyYAML looks them up."""
+    assert callable(pydoc.locate(f"speechbrain_merit.{name}"))
+    assert pydoc.locate("speechbrain_merit.mixing.Nothing") is None
 
 
 def test_a_copy_is_in_the_form_of_now(folder, noisy, tmp_path):
