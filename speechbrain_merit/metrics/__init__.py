@@ -19,7 +19,10 @@ from speechbrain_merit.metrics.enhancement import (
     stoi,
 )
 from speechbrain_merit.metrics.enhancement_stats import EnhancementStats
-from speechbrain_merit.metrics.plots import plot_confusion, plot_reliability
 from speechbrain_merit.metrics.results import results_dictionary, write_results
 from speechbrain_merit.metrics.results_table import markdown_table
+from speechbrain_merit.metrics.score_plots import (
+    plot_confusion,
+    plot_reliability,
+)
 from speechbrain_merit.metrics.utterance_scorer import UtteranceScorer

@@ -71,27 +71,6 @@ class ConditionStats:
             scores = summarize_scores(self.scores.values(), self.metrics)
         return {"num_utterances": len(self.ids), "ser": ser, **scores}
 
-    def cells(self) -> list[dict[str, Any]]:
-        """What is known about each utterance, as cells of a table.
-
-        Returns
-        -------
-        list of dict
-            `id`; `true`, `predicted` and `posterior_` with each label where
-            there is a label; the scores as in `EnhancementStats.scores`.
-        """
-        return [
-            {
-                **{k: row[k] for k in ("id", "true", "predicted") if k in row},
-                **{
-                    f"posterior_{label}": posterior
-                    for label, posterior in row.get("posteriors", {}).items()
-                },
-                **row.get("scores", {}),
-            }
-            for row in self.rows
-        ]
-
 
 class TestStats:
     """The scores of a test, every condition apart.

@@ -51,12 +51,8 @@ class EnhancementStats:
     >>> clean = torch.randn(1, 16000, generator=generator)
     >>> stats = EnhancementStats(metrics=("ssnr_db",))
     >>> stats.append(["a"], predict=0.9 * clean, target=clean, noisy=-9 * clean)
-    >>> round(stats.summarize("se")["ssnr_db"], 3)
-    20.0
-    >>> stats.summarize("noisy")
-    {'ssnr_db': -10.0}
-    >>> stats.summarize("num_unscored")
-    {'ssnr_db': 0}
+    >>> {key: round(score, 3) for key, score in stats.scores["a"].items()}
+    {'ssnr_db': 20.0, 'noisy_ssnr_db': -10.0}
     """
 
     def __init__(
@@ -79,17 +75,6 @@ class EnhancementStats:
     def is_waiting(self) -> bool:
         """Whether there are signals that are not scored yet."""
         return bool(self._queue)
-
-    @property
-    def ids(self) -> list[str]:
-        """Identities of the utterances, in the order appended.
-
-        Returns
-        -------
-        list of str
-            Each once, whether scored or waiting.
-        """
-        return [*self._scores, *self._queue]
 
     def append(
         self,
@@ -137,22 +122,6 @@ class EnhancementStats:
             ]
         if len(self._queue) >= UTTERANCES_PER_JOB * self.n_jobs:
             self._score_queue()
-
-    def summarize(self, field: str | None = None) -> dict[str, Any]:
-        """Averages, see `summarize_scores`.
-
-        Arguments
-        ---------
-        field : str, optional
-            One of its keys, to return its value alone.
-
-        Returns
-        -------
-        dict
-            As of `summarize_scores`.
-        """
-        summary = summarize_scores(self.scores.values(), self.metrics)
-        return summary if field is None else summary[field]
 
     @property
     def scores(self) -> dict[str, dict[str, float]]:

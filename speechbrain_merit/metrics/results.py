@@ -10,17 +10,19 @@ Authors
 """
 
 import csv
-import functools
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.metrics.calibration import calibration_dictionary
 from speechbrain_merit.metrics.condition_stats import TestStats
-from speechbrain_merit.metrics.plots import plot_confusion, plot_reliability
 from speechbrain_merit.metrics.results_table import markdown_table
+from speechbrain_merit.metrics.score_plots import (
+    plot_confusion,
+    plot_reliability,
+)
 
 # What per_utterance.csv says of a mixture, and where the plan has it.
 MIXTURE_COLUMNS = {
@@ -143,42 +145,40 @@ def write_results(
     ['per_utterance.csv', 'results.json', 'results.md']
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
     heading = "# {system} on {corpus}, fold {fold}, seed {seed}".format(
         **results
     )
-    table = markdown_table(results)
-    _write_text(folder / "results.md", f"{heading}\n\n{table}")
-    _write_whole(
-        folder / "per_utterance.csv",
-        functools.partial(_write_utterances, stats, mixtures),
-    )
+    with atomic_write(folder / "results.md") as path:
+        path.write_text(f"{heading}\n\n{markdown_table(results)}", "utf-8")
+    with atomic_write(folder / "per_utterance.csv") as path:
+        _write_utterances(path, stats, mixtures)
     _write_figures(folder, results["system"], stats)
     # The last one: who finds it finds the others too.
-    _write_text(folder / "results.json", text + "\n")
+    with atomic_write(folder / "results.json") as path:
+        path.write_text(text + "\n", "utf-8")
 
 
 def _write_figures(folder: Path, system: str, stats: TestStats) -> None:
     for condition, scores in stats.by_condition.items():
         if scores.emotion.ids:
-            draw = functools.partial(
-                plot_confusion,
-                scores.emotion.confusion,
-                stats.labels,
-                f"{system}, {condition.name}",
-            )
-            _write_whole(folder / f"confusion_{condition.name}.png", draw)
+            title = f"{system}, {condition.name}"
+            with atomic_write(
+                folder / f"confusion_{condition.name}.png"
+            ) as path:
+                plot_confusion(
+                    scores.emotion.confusion, stats.labels, title, path
+                )
     judged = stats.posteriors_by_noise()
     if judged:
-        draw = functools.partial(plot_reliability, judged, system)
-        _write_whole(folder / "reliability.png", draw)
+        with atomic_write(folder / "reliability.png") as path:
+            plot_reliability(judged, system, path)
 
 
 def _write_utterances(
+    path: Path,
     stats: TestStats,
     mixtures: Mapping[str, Mapping[str, Any]] | None,
-    path: Path,
 ) -> None:
     columns = ["id", "condition", "noise", "snr_db"]
     columns += [] if mixtures is None else MIXTURE_COLUMNS
@@ -186,29 +186,16 @@ def _write_utterances(
     columns += [f"posterior_{label}" for label in stats.labels]
     columns += [*stats.metrics, *(f"noisy_{key}" for key in stats.metrics)]
     with open(path, "w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, columns, restval="")
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore")
         writer.writeheader()
         for condition, scores in stats.by_condition.items():
-            for row in scores.cells():
-                # NaN is the one value that differs from itself.
-                row = {
-                    key: value for key, value in row.items() if value == value
-                }
-                row["condition"] = condition.name
-                row["noise"] = condition.noise
-                row["snr_db"] = condition.snr_db
+            for row in scores.rows:
+                cells = {**row, "condition": condition.name}
+                cells |= row.get("scores", {})
+                for label, posterior in row.get("posteriors", {}).items():
+                    cells[f"posterior_{label}"] = posterior
                 if mixtures is not None:
                     fields = mixtures[row["id"]]
-                    for column, key in MIXTURE_COLUMNS.items():
-                        row[column] = fields[key]
-                writer.writerow(row)
-
-
-def _write_text(path: Path, text: str) -> None:
-    _write_whole(path, lambda partial: partial.write_text(text, "utf-8"))
-
-
-def _write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    partial = path.with_name(path.name + ".partial")
-    write(partial)
-    os.replace(partial, path)
+                    cells |= {c: fields[k] for c, k in MIXTURE_COLUMNS.items()}
+                # NaN is the one value that differs from itself.
+                writer.writerow({k: v for k, v in cells.items() if v == v})

@@ -100,6 +100,15 @@ def write_timeline(
         Samples per frame of the spectrum.
     frame_length : int
         Samples per frame of the encoder.
+
+    Example
+    -------
+    >>> from speechbrain_merit.lobes import Integration
+    >>> output = JointOutput(None, None, None, None, Integration({}))
+    >>> folder = getfixture("tmpdir")
+    >>> write_timeline(folder, "a", Condition("clean"), output, 16000, 160, 320)
+    >>> folder.listdir()
+    []
     """
     routing = output.integration.routing
     if not routing or output.spectrum is None:

@@ -22,7 +22,7 @@ from speechbrain_merit.metrics.calibration import (
     fit_temperature,
     reliability_bins,
 )
-from speechbrain_merit.metrics.plots import plot_reliability
+from speechbrain_merit.metrics.score_plots import plot_reliability
 from speechbrain_merit.pretrained.folder import write_pretrained_folder
 
 

@@ -10,11 +10,7 @@ from scipy.stats import wilcoxon
 from sklearn.metrics import f1_score, recall_score
 from synthetic_runs import EMOTIONS, write_run
 
-from speechbrain_merit.experiments.report.resampling import (
-    average_recall,
-    f1_macro,
-    resampled_sums,
-)
+from speechbrain_merit.experiments.report.resampling import resampled_sums
 from speechbrain_merit.experiments.report.runs import find_runs
 from speechbrain_merit.experiments.report.scores import (
     UNPROCESSED,
@@ -26,6 +22,7 @@ from speechbrain_merit.experiments.report.significance import (
     holm,
     signed_rank_p,
 )
+from speechbrain_merit.metrics.emotion import average_recall, f1_macro
 
 # Textbook cases
 

@@ -17,9 +17,9 @@ from speechbrain_merit.data.mixing.evaluation_plan import MIXTURE_KEYS
 from speechbrain_merit.metrics import UtteranceScorer, condition_stats
 from speechbrain_merit.metrics.conditions import Condition
 from speechbrain_merit.metrics.enhancement import segmental_snr_db
-from speechbrain_merit.metrics.plots import plot_confusion
 from speechbrain_merit.metrics.results import results_dictionary, write_results
 from speechbrain_merit.metrics.results_table import markdown_table
+from speechbrain_merit.metrics.score_plots import plot_confusion
 
 LABELS = ["angry", "sad"]
 METRICS = ["pesq_wb", "stoi", "ssnr_db", "si_sdr_db"]

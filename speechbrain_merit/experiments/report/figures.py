@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from speechbrain_merit.metrics.conditions import NOISES
-from speechbrain_merit.metrics.plots import draw_matrix
 from speechbrain_merit.metrics.routing_plots import OKABE_ITO
+from speechbrain_merit.metrics.score_plots import draw_matrix
 
 from .runs import Run
 from .score_tables import heading

@@ -11,13 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from speechbrain_merit.metrics.conditions import NOISES, WITHOUT_SNR, Condition
+from speechbrain_merit.metrics.emotion import average_recall, f1_macro
 
-from .resampling import (
-    average_recall,
-    f1_macro,
-    random_generator,
-    resampled_sums,
-)
+from .resampling import random_generator, resampled_sums
 from .runs import Run, by_system
 
 # The noisy speech, which the enhanced is compared with, as a system.
