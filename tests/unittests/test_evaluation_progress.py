@@ -73,7 +73,7 @@ def all_that_is_written(progress):
     return {
         "results": repr(results),
         "utterances": [
-            repr((condition, part.cells(), part.emotion.confusion.tolist()))
+            repr((condition, part.rows, part.emotion.confusion.tolist()))
             for condition, part in scores.by_condition.items()
         ],
         "groups": by_noise,
