@@ -244,7 +244,7 @@ def merged(names):
     choices = [row["experts"] for row in rows]
     shares = scores.expert_shares()
     results = results_dictionary("merit", "mini", 0, 1, scores, shares)
-    cells = [part.cells() for part in scores.by_condition.values()]
+    cells = [part.rows for part in scores.by_condition.values()]
     groups = shares_by_group(choices, [row["noise"] for row in rows])
     total = RoutingStats()
     for sums in gather(routing_stats.sums):
