@@ -4,14 +4,12 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import pydoc
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import ruamel.yaml
 from pydantic import ValidationError
-from torch.utils.data import DataLoader
 from transformers import AutoConfig
 
 from speechbrain.utils.run_opts import RunOptions
@@ -175,17 +173,13 @@ def _unknown_options(
 ) -> Iterator[Problem]:
     """Options that nothing takes."""
     yield from unknown_arguments("", tree)
-    for key in ("train", "valid", "test"):
-        key = f"{key}_dataloader_opts"
-        options = values.get(key, {})
-        yield from unknown_options(key, "a DataLoader", DataLoader, options)
-    prepare = tag_of(tree.get("prepare_corpus")).removeprefix("!name:")
-    function = pydoc.locate(prepare) if prepare else None
-    if callable(function):
-        options = values.get("prepare_options", {})
-        yield from unknown_options(
-            "prepare_options", prepare, function, options
-        )
+    loaders = (f"{s}_dataloader_opts" for s in ("train", "valid", "test"))
+    takers = dict.fromkeys(loaders, "torch.utils.data.DataLoader")
+    prepare = tag_of(tree.get("prepare_corpus")).partition(":")[2]
+    if prepare:
+        takers["prepare_options"] = prepare
+    for key, name in takers.items():
+        yield from unknown_options(key, name, values.get(key, {}))
     match values:
         # A library would take them without using them.
         case {
@@ -193,7 +187,7 @@ def _unknown_options(
             "encoder_config": {"model_type": str(kind), **config},
         } if kind in SUPPORTED_MODELS:
             known = AutoConfig.for_model(kind).to_dict()
-            for name in set(config) - set(known):
-                hint = suggestion(str(name), known)
-                path = f"encoder_config.{name}"
-                yield f"encoder_config: a {kind} has no {name}.{hint}", path
+            for option in set(config) - set(known):
+                hint = suggestion(str(option), known)
+                text = f"encoder_config: a {kind} has no {option}.{hint}"
+                yield text, f"encoder_config.{option}"

@@ -7,7 +7,7 @@ Authors
 import difflib
 import inspect
 import pydoc
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +93,8 @@ def unknown_arguments(path: str, node: Any) -> Iterator[tuple[str, str]]:
     """
     tag = tag_of(node)
     if tag.startswith(_CALLING):
-        name = tag.partition(":")[2]
-        target = pydoc.locate(name)
-        if not callable(target):
-            yield f"{path}: there is no {name} that can be imported.", path
-        elif isinstance(node, Mapping):
-            yield from unknown_options(path, name, target, node)
+        options = node if isinstance(node, Mapping) else ()
+        yield from unknown_options(path, tag.partition(":")[2], options)
     children: Iterable[tuple[Any, Any]] = ()
     if isinstance(node, Mapping):
         children = node.items()
@@ -109,18 +105,16 @@ def unknown_arguments(path: str, node: Any) -> Iterator[tuple[str, str]]:
 
 
 def unknown_options(
-    path: str, name: str, target: Callable[..., Any], options: Iterable[str]
+    path: str, name: str, options: Iterable[str]
 ) -> Iterator[tuple[str, str]]:
     """Finds options that a function or class does not take.
 
     Arguments
     ---------
     path : str
-        Key of the options, for the message.
+        Key of the options.
     name : str
-        Name of the function, for the message.
-    target : callable
-        The function.
+        Of the function, with its module; it is imported.
     options : iterable of str
         Names of the options.
 
@@ -131,9 +125,13 @@ def unknown_options(
 
     Example
     -------
-    >>> list(unknown_options("options", "sorted", sorted, ["revers"]))
-    [('options: sorted takes no revers. Did you mean ...', 'options.revers')]
+    >>> list(unknown_options("options", "builtins.sorted", ["revers"]))
+    [('options: builtins.sorted takes no revers. Did you ...', 'options.revers')]
     """
+    target = pydoc.locate(name)
+    if not callable(target):
+        yield f"{path}: there is no {name} that can be imported.", path
+        return
     try:
         parameters = inspect.signature(target).parameters.values()
     except (TypeError, ValueError):

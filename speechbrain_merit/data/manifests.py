@@ -52,15 +52,15 @@ def write_manifest(
     entries : Mapping
         Fields of every item by identity.
     keys : tuple of str
-        The fields that every item must have, e.g. `UTTERANCE_KEYS`.
+        The fields that every item must have, e.g. `UTTERANCE_KEYS`; more are
+        welcome where all have them.
     may_be_empty : bool
         Whether to write a manifest without items.
 
     Raises
     ------
     ValueError
-        If there is no item where one is needed, or one whose fields are not
-        exactly `keys`.
+        If there is no item where one is needed, or one that lacks a field.
 
     Example
     -------
@@ -75,11 +75,12 @@ def write_manifest(
     path = Path(path)
     if not entries and not may_be_empty:
         raise ValueError(f"{path} would be empty: there is no item for it.")
+    wanted = {*keys}.union(*entries.values())
     for name, fields in entries.items():
-        if set(fields) != set(keys):
+        if wanted != set(fields):
             raise ValueError(
-                f"{path}: item {name} has the fields {sorted(fields)}, "
-                f"not {sorted(keys)}."
+                f"{path}: item {name} has no {', '.join(wanted - set(fields))}, "
+                "which every item must have, or another one has."
             )
     text = json.dumps(dict(entries), indent=1, ensure_ascii=False)
     try:

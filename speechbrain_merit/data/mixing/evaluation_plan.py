@@ -90,13 +90,11 @@ def plan_mixtures(
     ['a_clean', 'a_seen_-5dB', 'a_seen_5dB']
     """
     entries: dict[str, dict[str, Any]] = {}
-    keys = set(MIXTURE_KEYS)
     sources = {name: source for name, source in sources.items() if len(source)}
     for utterance_id, fields in read_manifest(utterances).items():
         duration_s = min(fields["duration_s"], max_duration_s)
         base = {**UTTERANCE_DEFAULTS, **fields, "utterance": utterance_id}
         base["duration_s"] = duration_s
-        keys |= set(fields)
         name = f"{utterance_id}_{CLEAN}"
         entries[name] = {**base, **_condition(CLEAN)}
         if base["noisy_wav"] is not None:
@@ -108,7 +106,7 @@ def plan_mixtures(
                 name = f"{utterance_id}_{condition}_{snr_db:g}dB"
                 drawn = _draw(source, duration_s, snr_db, (seed, name))
                 entries[name] = {**base, **_condition(condition, **drawn)}
-    write_manifest(path, entries, tuple(keys))
+    write_manifest(path, entries, MIXTURE_KEYS)
 
 
 def _condition(condition: str, **drawn: Any) -> dict[str, Any]:

@@ -15,14 +15,10 @@ from typing import Any
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_merit.data.contained_paths import check_paths
-from speechbrain_merit.data.manifests import (
-    NOISE_SPLITS,
-    UTTERANCE_KEYS,
-    UTTERANCE_SPLITS,
-)
+from speechbrain_merit.data.manifests import NOISE_SPLITS, UTTERANCE_SPLITS
 
 from .durations import measure_durations
-from .noise import NOISE_ENTRY_KEYS, prepare_noise
+from .noise import prepare_noise
 from .output import manifest_path, report_skipped, write_manifests
 from .utterances import Utterance, select_utterances
 
@@ -139,8 +135,6 @@ def prepare_corpus(
         found,
         manifest_folder,
         may_be_empty=_dispensable(utterances, found),
-        utterance_keys=(*UTTERANCE_KEYS, *_further_keys(utterances)),
-        noise_keys=NOISE_ENTRY_KEYS,
     )
     _log_counts(speech, found, data_folder, time.monotonic() - started_s)
 
@@ -189,26 +183,18 @@ def _measure_speech(
             faults[path] = (
                 f"{path} has {duration_s:g} s, less than min_duration_s."
             )
-    keys = _further_keys(utterances)
+    has_pairs = any(u.noisy_path is not None for u in utterances)
     speech: dict[str, Any] = {split: {} for split in UTTERANCE_SPLITS}
     for utterance in utterances:
         if faults.keys().isdisjoint({utterance.path, utterance.noisy_path}):
             speech[utterance.split][utterance.name] = _fields(
-                utterance, durations[utterance.path], keys
+                utterance, durations[utterance.path], has_pairs
             )
     return speech, {manifest_path(p, "data_root"): faults[p] for p in faults}
 
 
-def _further_keys(utterances: Sequence[Utterance]) -> list[str]:
-    """Fields beyond those that every manifest has."""
-    keys = list(utterances[0].fields) if utterances else []
-    if any(u.noisy_path is not None for u in utterances):
-        keys.append("noisy_wav")
-    return keys
-
-
 def _fields(
-    utterance: Utterance, duration_s: float, further: Sequence[str]
+    utterance: Utterance, duration_s: float, has_pairs: bool
 ) -> dict[str, Any]:
     fields = {
         "wav": manifest_path(utterance.path, "data_root"),
@@ -218,7 +204,7 @@ def _fields(
         "speaker": utterance.speaker,
         **utterance.fields,
     }
-    if "noisy_wav" in further:
+    if has_pairs:
         fields["noisy_wav"] = utterance.noisy_path and manifest_path(
             utterance.noisy_path, "data_root"
         )

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from speechbrain_merit.data.manifests import NOISE_KEYS, NOISE_SPLITS
+from speechbrain_merit.data.manifests import NOISE_SPLITS
 
 from .durations import measure_durations
 from .noise_layouts import Recording, list_recordings
 from .output import manifest_path
 
-NOISE_ENTRY_KEYS = (*NOISE_KEYS, "start_s")
 # Of what is distributed without splits; at least one recording for each.
 _SHARES = {"train": 0.7, "valid": 0.1, "seen": 0.2}
 
@@ -72,7 +71,8 @@ def prepare_noise(
     Returns
     -------
     dict
-        For each of `NOISE_SPLITS`, the fields `NOISE_ENTRY_KEYS` by identity.
+        For each of `NOISE_SPLITS`, the fields `NOISE_KEYS` and `start_s` by
+        identity.
     dict
         Reason by path for every recording that was skipped.
 
@@ -143,13 +143,10 @@ def _unseen_types(
         )
     if unseen is not None:
         return set(unseen)
-    testing = {
-        r.noise_type for r in recordings if r.split in ("test", "unseen")
-    }
-    others = {
+    heard = {
         r.noise_type for r in recordings if r.split not in ("test", "unseen")
     }
-    return testing - others - set(seen or ())
+    return known - heard - set(seen or ())
 
 
 def _divide(

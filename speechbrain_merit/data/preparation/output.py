@@ -93,8 +93,6 @@ def write_manifests(
     manifest_folder: str | Path,
     *,
     may_be_empty: Collection[str] = (),
-    utterance_keys: tuple[str, ...] = UTTERANCE_KEYS,
-    noise_keys: tuple[str, ...] = NOISE_KEYS,
 ) -> None:
     """Writes the seven manifests, or none of them.
 
@@ -108,10 +106,6 @@ def write_manifests(
         Where to write.
     may_be_empty : collection of str
         Manifests that need no item, as `manifest_paths` names them.
-    utterance_keys : tuple of str
-        Fields of every utterance.
-    noise_keys : tuple of str
-        Fields of every noise recording.
 
     Raises
     ------
@@ -136,6 +130,6 @@ def write_manifests(
         write_manifest(
             path,
             entries[name],
-            utterance_keys if name in UTTERANCE_SPLITS else noise_keys,
+            UTTERANCE_KEYS if name in UTTERANCE_SPLITS else NOISE_KEYS,
             may_be_empty=name in may_be_empty,
         )
