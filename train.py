@@ -39,11 +39,7 @@ from speechbrain_merit.data.batches import (
     use_batch_sampler,
 )
 from speechbrain_merit.data.labels import map_label, write_labels_once
-from speechbrain_merit.data.manifests import (
-    load_utterances,
-    manifest_paths,
-    read_manifest,
-)
+from speechbrain_merit.data.manifests import load_utterances, manifest_paths
 from speechbrain_merit.data.mixing import EvaluationMixer, plan_mixtures
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 from speechbrain_merit.losses.task_losses import (
@@ -75,19 +71,19 @@ from speechbrain_merit.pretrained.folder import (
     find_pretrained_folder,
     write_pretrained_folder,
 )
+from speechbrain_merit.training.brain import MultiTaskBrain
 from speechbrain_merit.training.distributed import (
     gather,
     gather_rows,
     mean_over_processes,
-    num_processes,
     seed_apart,
     set_timeout,
     whole_batch_losses,
 )
 from speechbrain_merit.training.evaluation_progress import identify
+from speechbrain_merit.training.faults import explained_faults
 from speechbrain_merit.training.folder_lock import claim_folder
 from speechbrain_merit.training.statistics import TrainingStatistics
-from speechbrain_merit.training.task_gradient_brain import TaskGradientBrain
 
 logger = get_logger(__name__)
 
@@ -95,15 +91,29 @@ logger = get_logger(__name__)
 SCORE = "score"
 
 
-class DualTaskBrain(TaskGradientBrain):
+class DualTaskBrain(MultiTaskBrain):
     """Trains both tasks, selects on both, and tests every condition.
 
-    `test_plan` gives the fields of every test mixture and `conditions` the
-    `Condition`, `mixer` makes the training mixtures, `calibration_set` has the
-    batches that the temperature is fitted on, `data_ids` the utterances of
-    every stage, `train_loggers` get what an epoch gave; the main block sets
-    them.
+    `datasets` are those of `dataio_prep`; all else is as in SpeechBrain.
     """
+
+    def __init__(self, datasets, **options):
+        super().__init__(**options)
+        hparams = vars(self.hparams)
+        self.model.encoder.checkpoint_activations(
+            hparams["checkpoint_activations"]
+        )
+        self.datasets = datasets
+        self.train_loggers = [hparams["train_logger"]]
+        if hparams["use_tensorboard"]:
+            folder = hparams["tensorboard_logs_folder"]
+            self.train_loggers.append(TensorboardLogger(folder))
+        labels = (
+            map_emotion(hparams, fields["emotion"])
+            for fields in datasets["train"].data.values()
+        )
+        weights = class_weights(labels, hparams["emotions"])
+        self.class_weights = torch.tensor(weights, device=self.device)
 
     def compute_forward(self, batch, stage):
         """Runs the model on the noisy speech."""
@@ -190,12 +200,17 @@ class DualTaskBrain(TaskGradientBrain):
             found["noisy"] = batch.noisy.data
             found["lengths"] = lengths
         rows = self.scorer.append(
-            [self.conditions[name] for name in batch.id],
+            [self.condition_of(name) for name in batch.id],
             batch.id,
             routing=predictions.integration.routing,
             **found,
         )
         self.test_progress.append(rows)
+
+    def condition_of(self, name):
+        """Looks up the condition of a test mixture."""
+        fields = self.datasets["test"].data[name]
+        return Condition(fields["condition"], fields["snr_db"])
 
     def on_stage_start(self, stage, epoch=None):
         """Prepares empty statistics, and the epoch's mixing and freezing."""
@@ -212,7 +227,7 @@ class DualTaskBrain(TaskGradientBrain):
                 self.train_statistics.clear()
             self.train_losses = self.train_statistics.losses
             self.routing_stats = self.train_statistics.routing
-            self.mixer.set_epoch(epoch)
+            self.hparams.mixer.set_epoch(epoch)
             if self.balancing.needs_task_gradients:
                 self.balancing.reset()
             frozen = epoch <= self.hparams.number_of_frozen_epochs
@@ -246,7 +261,8 @@ class DualTaskBrain(TaskGradientBrain):
 
     def merge_statistics(self, stage, stage_loss):
         """Joins what the processes found, each with a share of the data."""
-        routing, order = RoutingStats(), self.data_ids[stage]
+        routing = RoutingStats()
+        order = self.datasets[stage.name.lower()].data_ids
         for sums in gather(self.routing_stats.sums):
             routing.add(sums)
         self.routing_stats = routing
@@ -316,7 +332,8 @@ class DualTaskBrain(TaskGradientBrain):
             stats.expert_shares(),
             self.temperature,
         )
-        write_results(self.result_folder, results, stats, self.test_plan)
+        plan = self.datasets["test"].data
+        write_results(self.result_folder, results, stats, plan)
         logger.info(
             "Results, also in %s:\n%s",
             self.result_folder,
@@ -324,7 +341,7 @@ class DualTaskBrain(TaskGradientBrain):
         )
         labels = {
             name: map_emotion(vars(hparams), fields["emotion"])
-            for name, fields in self.test_plan.items()
+            for name, fields in plan.items()
         }
         write_share_figures(
             self.result_folder, hparams.system, rows, labels, hparams.emotions
@@ -334,14 +351,14 @@ class DualTaskBrain(TaskGradientBrain):
     @torch.no_grad()
     def write_timelines(self):
         """Draws where the gates sent the first utterance of each condition."""
-        drawn = set()
+        drawn, test_set = set(), self.datasets["test"]
         for row in self.test_rows:
-            condition = self.conditions[row["id"]]
+            condition = self.condition_of(row["id"])
             if condition in drawn:
                 continue
             drawn.add(condition)
-            index = self.test_set.data_ids.index(row["id"])
-            batch = PaddedBatch([self.test_set[index]])
+            index = test_set.data_ids.index(row["id"])
+            batch = PaddedBatch([test_set[index]])
             with self.evaluation_ctx:
                 output = self.compute_forward(batch, sb.Stage.TEST)
             write_timeline(
@@ -398,9 +415,14 @@ class DualTaskBrain(TaskGradientBrain):
 
     def fit_standardization(self):
         """Fits the hidden states' statistics, alike in every process."""
-        self.mixer.set_epoch(0)
+        self.hparams.mixer.set_epoch(0)
+        batches = spread_batches(
+            self.datasets["train"],
+            self.hparams.standardization_utterances,
+            self.hparams.batch_size,
+        )
         self.model.fit_standardization(
-            batch.to(self.device).noisy for batch in self.standardization_set
+            batch.to(self.device).noisy for batch in batches
         )
 
     def init_optimizers(self):
@@ -426,15 +448,20 @@ class DualTaskBrain(TaskGradientBrain):
             trained = [p for p in inside if p.requires_grad]
             encoder_opt_class = self.hparams.encoder_opt_class
             self.optimizers_dict["encoder"] = encoder_opt_class(trained)
+        num_steps = count_optimizer_steps(
+            self.hparams.number_of_epochs,
+            self.batches_per_epoch,
+            self.grad_accumulation_factor,
+        )
         self.lr_schedules = {}
         for name, optimizer in self.optimizers_dict.items():
             self.lr_schedules[name] = self.hparams.lr_schedule(
                 initial_value=optimizer.param_groups[0]["lr"],
                 num_warmup_steps=round(
-                    self.hparams.warmup_fraction * self.num_optimizer_steps
+                    self.hparams.warmup_fraction * num_steps
                 ),
                 # The last value is zero, which would waste a step.
-                num_training_steps=self.num_optimizer_steps + 1,
+                num_training_steps=num_steps + 1,
             )
             self.lr_schedules[name](optimizer)
             self.checkpointer.add_recoverable(f"optimizer_{name}", optimizer)
@@ -470,7 +497,7 @@ class DualTaskBrain(TaskGradientBrain):
         """Tells this test from others, whose results it must not take."""
         return identify(
             self.model.state_dict(),
-            self.test_plan,
+            self.datasets["test"].data,
             self.hparams.emotions,
             self.hparams.label_mapping,
             self.hparams.enhancement_metrics,
@@ -503,8 +530,14 @@ class DualTaskBrain(TaskGradientBrain):
         """Fits the temperature of the logits on the development set."""
         self.modules.eval()
         judged = EmotionStats(self.hparams.emotions)
+        loader = self.make_dataloader(
+            self.datasets["valid"],
+            sb.Stage.VALID,
+            ckpt_prefix=None,
+            **self.hparams.valid_dataloader_opts,
+        )
         num_batches = self.debug_batches if self.debug else None
-        for batch in itertools.islice(self.calibration_set, num_batches):
+        for batch in itertools.islice(loader, num_batches):
             batch = batch.to(self.device)
             with self.evaluation_ctx:
                 logits = self.model(*batch.noisy, [EMOTION]).logits
@@ -513,7 +546,7 @@ class DualTaskBrain(TaskGradientBrain):
                 logits.log_softmax(dim=1),
                 batch.emotion_index.data.squeeze(1),
             )
-        rows = gather_rows(judged.rows, self.data_ids[sb.Stage.VALID])
+        rows = gather_rows(judged.rows, self.datasets["valid"].data_ids)
         judged = EmotionStats(self.hparams.emotions, rows)
         # Empty where no development utterance has a label.
         if judged.ids:
@@ -675,6 +708,20 @@ def dataio_prep(hparams):
     }
 
 
+def train_loader_options(hparams, datasets):
+    """Gives the training's loader its order or its batches."""
+    # Its own generator: workers' seeds would otherwise be drawn from the state
+    # that a resumed run has just restored.
+    options = {
+        **hparams["train_dataloader_opts"],
+        "generator": torch.Generator().manual_seed(hparams["seed"]),
+    }
+    if hparams["dynamic_batching"]:
+        batches = hparams["dynamic_batch_sampler"](datasets["train"])
+        options = use_batch_sampler(options, batches)
+    return options
+
+
 if __name__ == "__main__":
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
     composed = compose(hparams_file, overrides, Path(__file__).parent)
@@ -716,80 +763,21 @@ if __name__ == "__main__":
         hparams=hparams,
         run_opts=run_opts,
         checkpointer=hparams["checkpointer"],
+        datasets=datasets,
     )
-    brain.model.encoder.checkpoint_activations(
-        hparams["checkpoint_activations"]
-    )
-    brain.mixer = hparams["mixer"]
-    brain.train_loggers = [hparams["train_logger"]]
-    if hparams["use_tensorboard"]:
-        brain.train_loggers.append(
-            TensorboardLogger(hparams["tensorboard_logs_folder"])
+    with explained_faults(hparams["output_folder"]):
+        brain.fit(
+            hparams["epoch_counter"],
+            datasets["train"],
+            datasets["valid"],
+            train_loader_kwargs=train_loader_options(hparams, datasets),
+            valid_loader_kwargs=hparams["valid_dataloader_opts"],
         )
-    brain.test_plan = read_manifest(mixture_manifest(hparams, "test"))
-    brain.conditions = {
-        name: Condition(fields["condition"], fields["snr_db"])
-        for name, fields in brain.test_plan.items()
-    }
-    brain.data_ids = {
-        sb.Stage.TRAIN: datasets["train"].data_ids,
-        sb.Stage.VALID: datasets["valid"].data_ids,
-        sb.Stage.TEST: datasets["test"].data_ids,
-    }
-    brain.test_set = datasets["test"]
-    brain.calibration_set = brain.make_dataloader(
-        datasets["valid"],
-        sb.Stage.VALID,
-        ckpt_prefix=None,
-        **hparams["valid_dataloader_opts"],
-    )
-    brain.standardization_set = spread_batches(
-        datasets["train"],
-        hparams["standardization_utterances"],
-        hparams["batch_size"],
-    )
-    # Its own generator: workers' seeds would otherwise be drawn from the state
-    # that a resumed run has just restored.
-    train_loader_kwargs = {
-        **hparams["train_dataloader_opts"],
-        "generator": torch.Generator().manual_seed(hparams["seed"]),
-    }
-    num_items, batch_size = len(datasets["train"]), hparams["batch_size"]
-    if hparams["dynamic_batching"]:
-        batches = hparams["dynamic_batch_sampler"](datasets["train"])
-        train_loader_kwargs = use_batch_sampler(train_loader_kwargs, batches)
-        # Upstream tells it the epoch; of several processes, by its wrapper.
-        brain.train_sampler = batches
-        num_items, batch_size = len(batches), 1
-    brain.num_optimizer_steps = hparams[
-        "number_of_epochs"
-    ] * count_optimizer_steps(
-        num_items,
-        batch_size,
-        brain.grad_accumulation_factor,
-        num_processes(),
-    )
-    labels = read_manifest(manifest_paths(hparams["manifest_folder"])["train"])
-    brain.class_weights = torch.tensor(
-        class_weights(
-            (map_emotion(hparams, f["emotion"]) for f in labels.values()),
-            hparams["emotions"],
-        ),
-        device=brain.device,
-    )
-
-    brain.fit(
-        hparams["epoch_counter"],
-        datasets["train"],
-        datasets["valid"],
-        train_loader_kwargs=train_loader_kwargs,
-        valid_loader_kwargs=hparams["valid_dataloader_opts"],
-    )
-    brain.evaluate(
-        datasets["test"],
-        max_key=SCORE,
-        test_loader_kwargs=hparams["test_dataloader_opts"],
-    )
+        brain.evaluate(
+            datasets["test"],
+            max_key=SCORE,
+            test_loader_kwargs=hparams["test_dataloader_opts"],
+        )
     if not brain.is_borrowed:
         run_on_main(
             write_pretrained_folder,

@@ -4,7 +4,6 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -95,25 +94,20 @@ def take_batches(
 
 
 def count_optimizer_steps(
-    num_utterances: int,
-    batch_size: int,
-    grad_accumulation_factor: int,
-    num_processes: int = 1,
+    num_epochs: int, batches_per_epoch: int, grad_accumulation_factor: int
 ) -> int:
-    """Counts the optimizer's steps in an epoch, as SpeechBrain makes them.
+    """Counts the optimizer's steps in a training, as SpeechBrain makes them.
 
     Batches that are left over at the end of an epoch make no step.
 
     Arguments
     ---------
-    num_utterances : int
-        In the training set.
-    batch_size : int
-        Utterances in a batch of one process.
+    num_epochs : int
+        Epochs.
+    batches_per_epoch : int
+        Of one process.
     grad_accumulation_factor : int
         Batches of one process in a step.
-    num_processes : int
-        How many share the utterances.
 
     Returns
     -------
@@ -127,18 +121,17 @@ def count_optimizer_steps(
 
     Example
     -------
-    >>> count_optimizer_steps(100, batch_size=4, grad_accumulation_factor=8)
-    3
+    >>> count_optimizer_steps(2, 25, grad_accumulation_factor=8)
+    6
     """
-    shared = math.ceil(num_utterances / num_processes)
-    steps = math.ceil(shared / batch_size) // grad_accumulation_factor
+    steps = batches_per_epoch // grad_accumulation_factor
     if steps == 0:
         raise ValueError(
-            f"{num_utterances} training utterances make no optimizer step in "
-            f"batches of {batch_size} with grad_accumulation_factor "
-            f"{grad_accumulation_factor}: lower one of the two."
+            f"{batches_per_epoch} batches of a process make no optimizer step "
+            f"with grad_accumulation_factor {grad_accumulation_factor}: lower "
+            "it or batch_size."
         )
-    return steps
+    return num_epochs * steps
 
 
 def make_batch_sampler(

@@ -1,10 +1,9 @@
-"""A Brain that keeps what it has done when something goes wrong.
+"""The Brain that train.py's inherits from: a batch's way to a step.
 
 Authors
  * The speechbrain-merit developers 2026
 """
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -14,28 +13,35 @@ import torch
 import speechbrain as sb
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain_merit.losses.base import TaskBalancing
 
 from .distributed import num_processes, share_data
 from .evaluation_progress import EvaluationProgress, remaining_options
-from .faults import explained_faults, naming_utterances
-from .nonfinite import NonfiniteSteps, drop_nonfinite_gradients
+from .faults import NonfiniteSteps, drop_nonfinite_gradients, naming_utterances
 
 
-class FaultTolerantBrain(sb.Brain):
-    """Names utterances that fail, and leaves an end to continue from.
+class MultiTaskBrain(sb.Brain):
+    """Steps along several tasks' losses, and keeps what it has done.
 
-    Steps that are not finite are left out. A file that cannot be read ends a
-    training with a checkpoint, and a test with what it has scored. Errors of
-    the machine say what to do. Every process has its share of the data.
+    Every process has its share of the data. Steps that are not finite are left
+    out; utterances that fail are named. A file that cannot be read ends a
+    training with a checkpoint, and a test with the rows of what it has scored.
+    Where the balancing of the tasks asks for it, every task is differentiated
+    on its own.
 
-    Whoever inherits gives `result_folder`, calls `test_progress.open` before a
-    test, and appends the rows that it finds to `test_progress`. Of the hyperparameters it reads `output_folder`, `seed` and
-    `sample_rate_hz`; batches have `id` and `noisy`, `[batch, time]`.
+    Whoever inherits gives `result_folder` and `model`, which has
+    `shared_parameters`; `modules` has `model` and `task_balancing`;
+    `compute_objectives` leaves the scalar losses by name in `losses`; a test
+    calls `test_progress.open`, and appends its rows to it. Of the
+    hyperparameters it reads `seed` and `sample_rate_hz`; batches have `id` and
+    `noisy`, `[batch, time]`.
 
     Example
     -------
-    >>> folder = str(getfixture("tmpdir"))
-    >>> brain = FaultTolerantBrain(hparams={"output_folder": folder})
+    >>> balancing = TaskBalancing(["emotion"], {"emotion": 1.0})
+    >>> brain = MultiTaskBrain({"task_balancing": balancing})
+    >>> brain.balancing is balancing
+    True
     >>> brain.nonfinite_count, brain.nonfinite_patience = 0, 3
     >>> brain.nonfinite_steps = NonfiniteSteps()
     >>> brain.nonfinite_steps.add(["a", "b"])
@@ -48,6 +54,12 @@ class FaultTolerantBrain(sb.Brain):
     def result_folder(self) -> Path:
         """Where a test keeps its progress."""
         raise NotImplementedError
+
+    @property
+    def balancing(self) -> TaskBalancing:
+        """The balancing of the tasks' losses, whatever wraps it."""
+        balancing = self.modules.task_balancing
+        return getattr(balancing, "module", balancing)
 
     def make_dataloader(
         self,
@@ -74,57 +86,22 @@ class FaultTolerantBrain(sb.Brain):
         torch.utils.data.DataLoader
             Of a test, without what was done when it was interrupted.
         """
-        loader_kwargs = share_data(
-            dataset,
-            stage == sb.Stage.TRAIN,
-            self.hparams.seed,
-            loader_kwargs,
-        )
+        train = stage == sb.Stage.TRAIN
+        options = share_data(dataset, train, self.hparams.seed, loader_kwargs)
+        if train and "batch_sampler" in options:
+            # Upstream tells it the epoch; of several processes, by its wrapper.
+            self.train_sampler = options["batch_sampler"]
         if stage == sb.Stage.TEST:
-            loader_kwargs = self._leave_out_tested(dataset, loader_kwargs)
-        return super().make_dataloader(dataset, stage, *args, **loader_kwargs)
-
-    def _leave_out_tested(
-        self, dataset: DynamicItemDataset, loader_kwargs: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        rank = torch.distributed.get_rank() if num_processes() > 1 else 0
-        self.test_progress = EvaluationProgress(
-            self.result_folder / f"test_progress_{rank}.jsonl"
-        )
-        options = remaining_options(dataset, loader_kwargs, self.test_progress)
-        self.test_batches = options["batch_sampler"].batches
-        return options
-
-    def fit(self, *args: Any, **kwargs: Any) -> None:
-        """Trains; says what to do where the machine fails.
-
-        Arguments
-        ---------
-        *args : Any
-            As for `speechbrain.Brain`.
-        **kwargs : Any
-            As for `speechbrain.Brain`.
-        """
-        with explained_faults(self.hparams.output_folder):
-            super().fit(*args, **kwargs)
-
-    def evaluate(self, *args: Any, **kwargs: Any) -> float:
-        """Tests; says what to do where the machine fails.
-
-        Arguments
-        ---------
-        *args : Any
-            As for `speechbrain.Brain`.
-        **kwargs : Any
-            As for `speechbrain.Brain`.
-
-        Returns
-        -------
-        float
-            The average loss.
-        """
-        with explained_faults(self.hparams.output_folder):
-            return super().evaluate(*args, **kwargs)
+            rank = torch.distributed.get_rank() if num_processes() > 1 else 0
+            self.test_progress = EvaluationProgress(
+                self.result_folder / f"test_progress_{rank}.jsonl"
+            )
+            options = remaining_options(dataset, options, self.test_progress)
+            self.test_batches = options["batch_sampler"].batches
+        loader = super().make_dataloader(dataset, stage, *args, **options)
+        if train:
+            self.batches_per_epoch = len(loader)
+        return loader
 
     def naming_utterances(
         self, batch: PaddedBatch
@@ -148,79 +125,55 @@ class FaultTolerantBrain(sb.Brain):
     def evaluate_batch(
         self, batch: PaddedBatch, stage: sb.Stage
     ) -> torch.Tensor:
-        """Scores a batch.
-
-        Arguments
-        ---------
-        batch : PaddedBatch
-            What to score.
-        stage : speechbrain.Stage
-            Which set it is of.
-
-        Returns
-        -------
-        torch.Tensor
-            The loss, a scalar.
-        """
+        """Scores a batch, which errors name."""
         with self.naming_utterances(batch):
             return super().evaluate_batch(batch, stage)
 
     def fit_batch(self, batch: PaddedBatch) -> torch.Tensor:
-        """Trains on a batch.
-
-        Arguments
-        ---------
-        batch : PaddedBatch
-            What to train on.
-
-        Returns
-        -------
-        torch.Tensor
-            The loss, a scalar.
-        """
+        """Trains on a batch, which errors name; task by task if need be."""
         with self.naming_utterances(batch):
+            if self.balancing.needs_task_gradients:
+                return self._fit_batch_by_task(batch)
             return super().fit_batch(batch)
 
-    def on_fit_batch_start(self, batch: PaddedBatch, should_step: bool) -> None:
-        """Remembers the utterances, for messages about them.
+    def _fit_batch_by_task(self, batch: PaddedBatch) -> torch.Tensor:
+        should_step = self.step % self.grad_accumulation_factor == 0
+        self.on_fit_batch_start(batch, should_step)
+        # The balancing averages over the processes itself.
+        with self.no_sync():
+            with self.training_ctx:
+                outputs = self.compute_forward(batch, sb.Stage.TRAIN)
+                loss = self.compute_objectives(outputs, batch, sb.Stage.TRAIN)
+            self.check_loss_isfinite(loss)
+            self.balancing.backward(
+                self.losses,
+                self.model.shared_parameters(),
+                self.modules.parameters(),
+                lambda term: self.scaler.scale(
+                    term / self.grad_accumulation_factor
+                ),
+            )
+        if should_step:
+            self.balancing.apply_gradients()
+            self.optimizers_step()
+        self.on_fit_batch_end(batch, outputs, loss, should_step)
+        return loss.detach().cpu()
 
-        Arguments
-        ---------
-        batch : PaddedBatch
-            What is trained on.
-        should_step : bool
-            Of no use here.
-        """
+    def on_fit_batch_start(self, batch: PaddedBatch, should_step: bool) -> None:
+        """Remembers the utterances, for messages about them."""
         self.nonfinite_steps.add(batch.id)
         self.batch_is_done = False
 
     def on_fit_batch_end(
         self, batch: PaddedBatch, outputs: Any, loss: Any, should_step: bool
     ) -> None:
-        """Takes note of a batch that is done.
-
-        Arguments
-        ---------
-        batch : PaddedBatch
-            Of no use here.
-        outputs : Any
-            Of no use here.
-        loss : Any
-            Of no use here.
-        should_step : bool
-            Whether the optimizers have made a step.
-        """
+        """Takes note of a batch that is done."""
         if should_step:
             self.nonfinite_steps.start()
         self.batch_is_done = True
 
     def check_loss_isfinite(self, loss: torch.Tensor) -> None:
         """Names the utterances of a loss that is not finite.
-
-        Arguments
-        ---------
-        loss : torch.Tensor
-            A scalar.
 
         Raises
         ------

@@ -7,22 +7,16 @@ Authors
 import os
 import socket
 from pathlib import Path
-from typing import IO
 
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks: there nothing is locked.
-    fcntl = None  # type: ignore[assignment]
-
-CLAIM_FILE = "train.lock"
+from filelock import FileLock, Timeout
 
 
-def claim_folder(folder: str | Path) -> IO[str]:
+def claim_folder(folder: str | Path) -> FileLock:
     """Keeps other processes out of a folder for as long as this one lives.
 
     The operating system lets go of it when the process ends, however it does.
-    Unlike the lock of `speechbrain_merit.experiments.sweep`, no child process keeps it: a
-    training that was killed can be continued while its loaders still linger.
+    No child process keeps it: a training that was killed can be continued
+    while its loaders still linger.
 
     Arguments
     ---------
@@ -31,8 +25,8 @@ def claim_folder(folder: str | Path) -> IO[str]:
 
     Returns
     -------
-    file-like object
-        What holds the folder until it is closed.
+    filelock.FileLock
+        What holds the folder until it is released or forgotten.
 
     Raises
     ------
@@ -42,24 +36,21 @@ def claim_folder(folder: str | Path) -> IO[str]:
     Example
     -------
     >>> held = claim_folder(getfixture("tmpdir"))
-    >>> held.close()
+    >>> held.release()
     """
-    path = Path(folder) / CLAIM_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stream = path.open("a+", encoding="utf-8")
-    if fcntl is not None:
-        try:
-            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            stream.seek(0)
-            holder = stream.read().strip() or "another process"
-            stream.close()
-            raise RuntimeError(
-                f"{folder} is in use by {holder}: two at once would destroy "
-                "each other's checkpoints. Wait for it or end it, or give "
-                "another output_folder."
-            )
-    stream.truncate(0)
-    stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-    stream.flush()
-    return stream
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock, holder = FileLock(folder / "train.lock"), folder / "train.holder"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        name = holder.read_text("utf-8") if holder.exists() else ""
+        raise RuntimeError(
+            f"{folder} is in use by {name.strip() or 'another process'}: two "
+            "at once would destroy each other's checkpoints. Wait for it or "
+            "end it, or give another output_folder."
+        ) from error
+    holder.write_text(
+        f"process {os.getpid()} on {socket.gethostname()}", "utf-8"
+    )
+    return lock

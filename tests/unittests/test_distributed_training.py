@@ -9,8 +9,8 @@ from hyperpyyaml import load_hyperpyyaml
 from process_group import NUM_PROCESSES, needs_gloo, run_processes
 from small_variants import VARIANTS, make_variant
 
-import speechbrain as sb
 from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain_merit.config import compose
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 from speechbrain_merit.losses.task_losses import NO_LABEL
@@ -101,25 +101,25 @@ def make_brain(kind, folder):
     """The Brain of train.py, ready to train."""
     num_steps, options = KINDS[kind]
     path = ROOT / "hparams" / "sparse_merit.yaml"
-    given = {**options, "output_folder": folder}
+    given = {**options, "output_folder": folder, "number_of_epochs": 2}
     if kind != "frozen":
         given["task_balancing_kind"] = kind
     lines = [f"{key}: {value}" for key, value in given.items()]
     composed = compose(path, OPTIONS + "\n".join(lines), ROOT)
     with torch.random.fork_rng():
         hparams = load_hyperpyyaml(composed.text)
+    hparams["mixer"] = SimpleNamespace(set_epoch=lambda epoch: None)
     brain = Recorder(
-        hparams["modules"],
-        hparams["opt_class"],
-        hparams,
-        {"device": "cpu", "distributed_backend": "gloo"},
-        hparams["checkpointer"],
+        modules=hparams["modules"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts={"device": "cpu", "distributed_backend": "gloo"},
+        checkpointer=hparams["checkpointer"],
+        datasets={"train": DynamicItemDataset({"u": {"emotion": "angry"}})},
     )
-    brain.num_optimizer_steps = num_steps
     brain.class_weights = torch.tensor([0.5, 1.0, 2.0, 1.5])
-    brain.mixer = SimpleNamespace(set_epoch=lambda epoch: None)
-    brain.data_ids = {sb.Stage.TRAIN: []}
     factor = brain.grad_accumulation_factor
+    brain.batches_per_epoch = num_steps // 2 * factor
     split_the_kinds(brain.model, num_steps * factor)
     return brain
 

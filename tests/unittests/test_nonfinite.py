@@ -14,7 +14,7 @@ from speechbrain.utils.epoch_loop import EpochCounter
 from speechbrain_merit.losses import TaskBalancing
 from speechbrain_merit.losses.task_losses import emotion_loss
 from speechbrain_merit.training.checkpoints import WholeCheckpointer
-from speechbrain_merit.training.nonfinite import drop_nonfinite_gradients
+from speechbrain_merit.training.faults import drop_nonfinite_gradients
 from train import DualTaskBrain
 
 LR = 0.1
@@ -22,6 +22,9 @@ LR = 0.1
 
 class TinyBrain(DualTaskBrain):
     """train.py's way of stepping, with a weight for a model."""
+
+    def __init__(self, **options):
+        super(DualTaskBrain, self).__init__(**options)
 
     def compute_forward(self, batch, stage):
         return self.modules.model(batch.x)

@@ -7,6 +7,7 @@ Authors
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,12 +23,14 @@ from speechbrain_merit.experiments.sweep import (
     read_spec,
     summary_text,
 )
-from speechbrain_merit.training.sweep_folder_lock import lock_folder
+from speechbrain_merit.training.folder_lock import claim_folder
 
 # Does what its options say, and notes when; results are the last thing made.
 STUB = """\
 import json, sys, time
 from pathlib import Path
+
+from filelock import FileLock
 
 given = [a[2:].split("=", 1) for a in sys.argv[2:] if "=" in a]
 options = dict(given)
@@ -35,6 +38,9 @@ assert len(options) == len(given), "train.py takes every key once"
 folder = Path(options["output_folder"])
 system = options.get("system", Path(sys.argv[1]).stem)
 place = f"{system} {options['fold']} {options.get('device')}"
+# As train.py, for as long as it runs.
+lock = FileLock(folder / "train.lock", timeout=0)
+lock.acquire()
 
 
 def note(event):
@@ -301,13 +307,18 @@ def test_the_first_run_prepares_alone(script):
 
 def test_a_process_that_outlived_its_sweep_is_waited_for(script):
     (run,) = plan(script, ["sparse_merit"])
-    lock = lock_folder(run.folder)
-    sleeper = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(0.5)"],
-        pass_fds=[lock.fileno()],
+    # As if the sweep had been killed: the process has the folder by itself.
+    script_text = (
+        "import sys, time; from filelock import FileLock;"
+        "lock = FileLock(sys.argv[1]); lock.acquire();"
+        "print(flush=True); time.sleep(0.5)"
     )
-    # As if the sweep had been killed: the process has the lock by itself.
-    lock.close()
+    run.folder.mkdir(parents=True)
+    sleeper = subprocess.Popen(
+        [sys.executable, "-c", script_text, run.folder / "train.lock"],
+        stdout=subprocess.PIPE,
+    )
+    sleeper.stdout.readline()
     events = Events(script)
     outcomes = sweep(script, [run], progress=events)
     assert sleeper.wait() == 0
@@ -318,14 +329,15 @@ def test_a_process_that_outlived_its_sweep_is_waited_for(script):
 
 def test_what_another_process_finished_is_not_run_again(script):
     (run,) = plan(script, ["sparse_merit"])
-    lock = lock_folder(run.folder)
     arguments = [*run.arguments, "--noprogressbar"]
-    subprocess.Popen(
-        [sys.executable, script, *arguments, "--pause=0.5"],
-        pass_fds=[lock.fileno()],
+    run.folder.mkdir(parents=True)
+    other = subprocess.Popen(
+        [sys.executable, script, *arguments, "--pause=0.5"]
     )
-    lock.close()
+    while not (script.parent / "journal.txt").exists():
+        time.sleep(0.01)
     outcomes = sweep(script, [run])
+    assert other.wait() == 0
     assert outcomes[run.name].status == "finished"
     assert len(journal(script)) == 2
 
@@ -341,7 +353,7 @@ def test_an_interruption_ends_what_is_running(script, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         sweep(script, runs, progress=Interrupted(1))
     # Nobody holds the lock any more: the run has ended.
-    lock_folder(runs[0].folder).close()
+    claim_folder(runs[0].folder).release()
 
 
 # The command

@@ -1,5 +1,7 @@
 """Steps of an epoch, and batches from all over a dataset."""
 
+import math
+
 import pytest
 import torch
 
@@ -17,13 +19,15 @@ from speechbrain_merit.data.batches import count_optimizer_steps, spread_batches
     ],
 )
 def test_optimizer_steps(utterances, batch_size, factor, processes, steps):
-    counted = count_optimizer_steps(utterances, batch_size, factor, processes)
-    assert counted == steps
+    shared = math.ceil(utterances / processes)
+    batches = math.ceil(shared / batch_size)
+    assert count_optimizer_steps(1, batches, factor) == steps
+    assert count_optimizer_steps(12, batches, factor) == 12 * steps
 
 
 def test_no_step_at_all_is_refused():
-    with pytest.raises(ValueError, match="448 training utterances make no"):
-        count_optimizer_steps(448, 16, 32)
+    with pytest.raises(ValueError, match="28 batches of a process make no"):
+        count_optimizer_steps(12, 28, 32)
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def test_a_folder_is_for_one_process(tmp_path):
     assert refused.returncode == 1
     assert f"in use by process {os.getpid()} on " in refused.stderr
     assert "another output_folder" in refused.stderr
-    held.close()
+    held.release()
     assert claim_elsewhere(tmp_path / "run").returncode == 0
 
 
@@ -180,7 +180,7 @@ def test_children_do_not_keep_a_folder(tmp_path):
     )
     process = subprocess.Popen([sys.executable, "-c", script, tmp_path])
     assert process.wait() == -9
-    claim_folder(tmp_path).close()
+    claim_folder(tmp_path).release()
 
 
 def test_labels_are_written_once_and_whole(tmp_path):

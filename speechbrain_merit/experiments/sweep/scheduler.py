@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from speechbrain_merit.training.sweep_folder_lock import lock_folder
+from speechbrain_merit.training.folder_lock import claim_folder
 
 from .plan import PlannedRun
 from .progress import Progress
@@ -166,29 +166,27 @@ class Scheduler:
         return bool(self.active) and not prepared
 
     def _start(self, run: PlannedRun, slot: int) -> None:
-        lock = lock_folder(run.folder)
-        if lock is None:
+        try:
+            claim_folder(run.folder).release()
+        except RuntimeError:
             # A process of a sweep that was killed may live on.
             self.progress.busy(run.name)
             return
         if run.is_finished and run.has_model:
-            # By the process that had the lock until now.
-            lock.close()
+            # By the process that had the folder until now.
             self._end(Outcome(run, FINISHED))
             return
         device = self.slots[slot]
         command = [sys.executable, str(self.script), *run.arguments]
         command += ["--noprogressbar"]
         command += [] if device is None else [f"--device={device}"]
-        with lock, open(run.folder / LOG_FILE, "a", encoding="utf-8") as log:
+        with open(run.folder / LOG_FILE, "a", encoding="utf-8") as log:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self._environment(),
-                # The run holds the lock from now on, where there are locks.
-                pass_fds=[lock.fileno()] if os.name == "posix" else [],
             )
         self.waiting.remove(run)
         self.active.append(_Active(run, process, slot, time.monotonic()))
