@@ -42,7 +42,8 @@ def claim_folder(folder: str | Path) -> FileLock:
     folder.mkdir(parents=True, exist_ok=True)
     lock, holder = FileLock(folder / "train.lock"), folder / "train.holder"
     try:
-        lock.acquire(timeout=0)
+        # A child that was forked a moment ago lets go of it at once.
+        lock.acquire(timeout=1)
     except Timeout as error:
         name = holder.read_text("utf-8") if holder.exists() else ""
         raise RuntimeError(
