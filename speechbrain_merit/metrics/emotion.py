@@ -19,7 +19,13 @@ class EmotionStats:
     labels : sequence of str
         Names of the classes in the order of the model's outputs.
     rows : iterable of Mapping
-        What is known about utterances already, as `rows` gives it.
+        What is known about utterances already, the `rows` of others.
+
+    Attributes
+    ----------
+    rows : list of dict
+        What is known about each labelled utterance, in the order appended:
+        `id`, `true`, `predicted` and `posteriors`, the last by label.
 
     Raises
     ------
@@ -44,12 +50,7 @@ class EmotionStats:
         if not labels or len(set(labels)) < len(labels):
             raise ValueError(f"labels must be distinct names, not {labels}.")
         self.labels = list(labels)
-        # Index of the true class, and probabilities, by utterance.
-        self._judged: dict[str, tuple[int, np.ndarray]] = {}
-        for row in rows:
-            posteriors = np.array([row["posteriors"][x] for x in self.labels])
-            target = self.labels.index(row["true"])
-            self._judged[row["id"]] = target, posteriors
+        self.rows = list(rows)
 
     @property
     def ids(self) -> list[str]:
@@ -60,7 +61,7 @@ class EmotionStats:
         list of str
             Each once.
         """
-        return list(self._judged)
+        return [row["id"] for row in self.rows]
 
     def append(
         self,
@@ -93,12 +94,25 @@ class EmotionStats:
                 f"{tuple(log_posteriors.shape)} and {tuple(targets.shape)}."
             )
         posteriors = log_posteriors.detach().double().exp().cpu().numpy()
+        known = set(self.ids)
         for name, row, target in zip(
             ids, posteriors, targets.tolist(), strict=True
         ):
             self._check_utterance(name, row, target)
+            if name in known:
+                raise ValueError(f"Utterance {name} is scored twice.")
+            known.add(name)
             if target != -1:
-                self._judged[name] = target, row
+                self.rows.append(
+                    {
+                        "id": name,
+                        "true": self.labels[target],
+                        "predicted": self.labels[row.argmax()],
+                        "posteriors": dict(
+                            zip(self.labels, row.tolist(), strict=False)
+                        ),
+                    }
+                )
 
     def summarize(self, field: str | None = None) -> Any:
         """Computes the scores; see `f1_macro` and `average_recall`.
@@ -115,14 +129,14 @@ class EmotionStats:
             `num_utterances`, the number of labelled utterances.
         """
         summary: dict[str, Any] = dict.fromkeys(("f1_macro", "accuracy", "uar"))
-        if self._judged:
+        if self.rows:
             confusion = self.confusion
             summary = {
                 "f1_macro": float(f1_macro(confusion)),
                 "accuracy": float(confusion.trace() / confusion.sum()),
                 "uar": float(average_recall(confusion)),
             }
-        summary["num_utterances"] = len(self._judged)
+        summary["num_utterances"] = len(self.rows)
         return summary if field is None else summary[field]
 
     @property
@@ -135,7 +149,8 @@ class EmotionStats:
             Integers, `[classes, classes]`, over all labels.
         """
         counts = np.zeros((len(self.labels), len(self.labels)), dtype=int)
-        np.add.at(counts, (self.targets, self._predictions), 1)
+        predictions = self.posteriors.argmax(axis=1)
+        np.add.at(counts, (self.targets, predictions), 1)
         return counts
 
     @property
@@ -147,7 +162,7 @@ class EmotionStats:
         numpy.ndarray
             `[utterance, class]`.
         """
-        rows = [posteriors for _, posteriors in self._judged.values()]
+        rows = [[r["posteriors"][x] for x in self.labels] for r in self.rows]
         return np.reshape(rows, (-1, len(self.labels)))
 
     @property
@@ -159,35 +174,8 @@ class EmotionStats:
         numpy.ndarray
             Integers, `[utterance]`.
         """
-        targets = [target for target, _ in self._judged.values()]
+        targets = [self.labels.index(row["true"]) for row in self.rows]
         return np.array(targets, dtype=int)
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """What is known about each utterance, in the order appended.
-
-        Returns
-        -------
-        list of dict
-            `id`, `true`, `predicted` and `posteriors`, the last by label.
-        """
-        return [
-            {
-                "id": name,
-                "true": self.labels[target],
-                "predicted": self.labels[prediction],
-                "posteriors": dict(
-                    zip(self.labels, posteriors.tolist(), strict=True)
-                ),
-            }
-            for (name, (target, posteriors)), prediction in zip(
-                self._judged.items(), self._predictions, strict=True
-            )
-        ]
-
-    @property
-    def _predictions(self) -> np.ndarray:
-        return self.posteriors.argmax(axis=1)
 
     def _check_utterance(self, name: str, row: np.ndarray, target: int) -> None:
         if np.isnan(row).any():
@@ -200,8 +188,6 @@ class EmotionStats:
                 f"Utterance {name} has the target {target}; it must be the "
                 f"index of one of {self.labels}, or -1 for no label."
             )
-        if name in self._judged:
-            raise ValueError(f"Utterance {name} is scored twice.")
 
 
 def f1_macro(confusions: np.ndarray) -> np.ndarray:

@@ -80,11 +80,6 @@ def results_dictionary(
     >>> list(results)
     ['system', 'corpus', 'fold', 'seed', 'conditions', 'routing', 'calibration']
     """
-    if routing is not None:
-        routing = {
-            task: [float(share) for share in shares]
-            for task, shares in routing.items()
-        }
     return {
         "system": system,
         "corpus": corpus,

@@ -52,12 +52,6 @@ def plot_shares(
     path : str or Path
         The PNG file to write, whatever its suffix.
 
-    Raises
-    ------
-    ValueError
-        If there is no group, or the groups have not the same number of
-        experts, or the shares of one are not parts of a whole.
-
     Example
     -------
     >>> path = getfixture("tmpdir") / "shares.png"
@@ -65,7 +59,6 @@ def plot_shares(
     >>> path.exists()
     True
     """
-    _check_shares(shares)
     table = np.array(list(shares.values()), dtype=float)
     # Not through pyplot, which keeps every figure in a global list.
     size = (6.4, 1.3 + 0.4 * len(shares))
@@ -201,22 +194,6 @@ def expert_colour(expert: int) -> tuple[float, float, float]:
         1 - (1 - part) / 2**rounds for part in to_rgb(OKABE_ITO[position])
     )
     return red, green, blue
-
-
-def _check_shares(shares: Mapping[str, Sequence[float]]) -> None:
-    if not shares:
-        raise ValueError("There are no shares to draw: give those of a group.")
-    sizes = {group: len(parts) for group, parts in shares.items()}
-    if len(set(sizes.values())) > 1:
-        raise ValueError(
-            f"The groups do not have the same number of experts: {sizes}."
-        )
-    for group, parts in shares.items():
-        if min(parts, default=-1) < 0 or not np.isclose(sum(parts), 1):
-            raise ValueError(
-                f"The shares of {group} are {list(parts)}: they must not be "
-                "negative, and sum to 1."
-            )
 
 
 def _check_timeline(

@@ -118,20 +118,15 @@ class UtteranceScorer:
             If the numbers of utterances differ, what one task needs is there
             only in part, or an utterance comes twice.
         """
-        tensors = {
-            "log_posteriors": log_posteriors,
-            "targets": targets,
-            "enhanced": enhanced,
-            "clean": clean,
-            "noisy": noisy,
-            "lengths": lengths,
-        }
-        _check_batch(conditions, ids, tensors)
+        if len(conditions) != len(ids):
+            sizes = {"conditions": len(conditions), "ids": len(ids)}
+            raise ValueError(f"The numbers of utterances differ: {sizes}.")
         rows: dict[str, dict[str, Any]] = {
             name: {"id": name, "noise": c.noise, "snr_db": c.snr_db}
             for name, c in zip(ids, conditions, strict=True)
         }
         if log_posteriors is not None:
+            _check_given("log_posteriors", targets=targets)
             emotion = EmotionStats(self.labels)
             emotion.append(ids, log_posteriors, targets)
             for row in emotion.rows:
@@ -142,6 +137,7 @@ class UtteranceScorer:
         for name, experts in zip(ids, choices, strict=True):
             rows[name]["experts"] = experts
         if enhanced is not None:
+            _check_given("enhanced", clean=clean, noisy=noisy)
             self._enhancement.append(ids, enhanced, clean, noisy, lengths)
         self._rows.update(rows)
         return [] if self._enhancement.is_waiting else self.flush()
@@ -162,20 +158,7 @@ class UtteranceScorer:
         return rows
 
 
-def _check_batch(
-    conditions: Sequence[Condition],
-    ids: Sequence[str],
-    tensors: Mapping[str, torch.Tensor | None],
-) -> None:
-    sizes = {"conditions": len(conditions), "ids": len(ids)}
-    sizes.update((k, len(t)) for k, t in tensors.items() if t is not None)
-    if len(set(sizes.values())) > 1:
-        raise ValueError(f"The numbers of utterances differ: {sizes}.")
-    needs = {
-        "log_posteriors": ("targets",),
-        "enhanced": ("clean", "noisy"),
-    }
-    for output, references in needs.items():
-        missing = [key for key in references if tensors[key] is None]
-        if tensors[output] is not None and missing:
-            raise ValueError(f"To score {output}, pass {missing} too.")
+def _check_given(output: str, **references: torch.Tensor | None) -> None:
+    missing = [key for key, given in references.items() if given is None]
+    if missing:
+        raise ValueError(f"To score {output}, pass {missing} too.")

@@ -66,7 +66,7 @@ def filled_stats(**settings):
 def filled_results(**settings):
     """The results of `filled_stats` of a system with experts."""
     stats = filled_stats(**settings)
-    routing = {"ser": torch.tensor([0.25, 0.75]), "se": [1.0, 0.0]}
+    routing = {"ser": [0.25, 0.75], "se": [1.0, 0.0]}
     return stats, results_dictionary("merit", "mini", 2, 7, stats, routing)
 
 

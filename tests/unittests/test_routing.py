@@ -239,23 +239,6 @@ def test_shares_are_bars_from_zero_to_one(tmp_path, figures):
     assert [text.get_text() for text in legend.get_texts()] == ["1", "2", "3"]
 
 
-@pytest.mark.parametrize(
-    ("shares", "message"),
-    [
-        ({}, "no shares"),
-        ({"angry": [0.5, 0.5], "sad": [1.0]}, "'angry': 2, 'sad': 1"),
-        ({"angry": [0.5, 0.4]}, "angry .* sum to 1"),
-        ({"angry": [1.5, -0.5]}, "angry .* negative"),
-        ({"angry": [float("nan"), 1.0]}, "angry"),
-        ({"angry": []}, "angry"),
-    ],
-)
-def test_shares_are_checked(tmp_path, shares, message):
-    with pytest.raises(ValueError, match=message):
-        plot_shares(shares, "", tmp_path / "x.png")
-    assert not list(tmp_path.iterdir())
-
-
 def draw_timeline(path, num_frames=101, **changes):
     """Draws a second of two tasks, the last 30 ms of which are not routed."""
     generator = np.random.default_rng(0)
