@@ -6,10 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from speechbrain_merit.lobes import SparseMoE
 from speechbrain_merit.lobes.experts import Expert
-from speechbrain_merit.lobes.routing_losses import (
-    kl_to_uniform,
-    switch_load_balance,
-)
+from speechbrain_merit.lobes.routing_losses import router_means, routing_losses
 
 # That of the tensors below, see benchmarks/lobes_on_device.py.
 DEVICE = torch.get_default_device()
@@ -279,6 +276,12 @@ def test_wide_experts_compute_the_same_without_gradients():
         )
 
 
+def losses_of(probabilities, experts):
+    """The losses of one gate with these probabilities and choices."""
+    means = router_means(probabilities.log(), probabilities, experts)
+    return routing_losses({"emotion": means})
+
+
 def test_load_balance_by_hand():
     # One task, two experts: f = (3/4, 1/4), P = (0.6, 0.4).
     probabilities = torch.tensor(
@@ -286,7 +289,7 @@ def test_load_balance_by_hand():
     )
     experts = torch.tensor([[0], [0], [0], [1]])
     expected = 2 * (0.75 * 0.6 + 0.25 * 0.4)
-    loss = switch_load_balance(probabilities, experts)
+    loss = losses_of(probabilities, experts)["load_balance"]
     assert loss.item() == pytest.approx(expected)
 
 
@@ -421,11 +424,12 @@ def test_auxiliary_losses_by_hand():
 
 
 def test_a_single_frame_is_a_share_of_one():
-    loss = switch_load_balance(torch.tensor([[0.3, 0.7]]), torch.tensor([[1]]))
-    assert loss.item() == pytest.approx(2 * 0.7)
+    losses = losses_of(torch.tensor([[0.3, 0.7]]), torch.tensor([[1]]))
+    assert losses["load_balance"].item() == pytest.approx(2 * 0.7)
     uneven = torch.tensor([[0.5, 0.25, 0.25]])
     expected = 0.5 * torch.tensor(1.5).log() + 0.5 * torch.tensor(0.75).log()
-    assert kl_to_uniform(uneven).item() == pytest.approx(expected.item())
+    losses = losses_of(uneven, torch.tensor([[0]]))
+    assert losses["router_kl"].item() == pytest.approx(expected.item())
 
 
 def test_there_is_a_task():

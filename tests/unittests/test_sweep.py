@@ -311,7 +311,7 @@ def test_a_process_that_outlived_its_sweep_is_waited_for(script):
     script_text = (
         "import sys, time; from filelock import FileLock;"
         "lock = FileLock(sys.argv[1]); lock.acquire();"
-        "print(flush=True); time.sleep(0.5)"
+        "print(flush=True); time.sleep(1.5)"
     )
     run.folder.mkdir(parents=True)
     sleeper = subprocess.Popen(
