@@ -201,7 +201,7 @@ def test_wrong_keys_of_a_description_are_named(tmp_path):
     ("text", "message"),
     [
         ("variants: [se_only", "sweep.yml cannot be read as YAML"),
-        ("se_only", "sweep.yml must hold .*as key: value"),
+        ("se_only", "sweep.yml holds .*as key: value"),
     ],
 )
 def test_a_description_that_is_none_is_named(tmp_path, caplog, text, message):
