@@ -5,6 +5,7 @@ Authors
 """
 
 import collections
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -97,56 +98,31 @@ class AudioCache:
             As `read_mono`; or if the folder cannot be written to.
         """
         stretch = (path, sample_rate_hz, start_s, duration_s)
-        if self.folder is None and not self.memory_bytes:
-            return read_mono(*stretch)
-        key = _key(*stretch)
+        is_kept = self.folder is not None or self.memory_bytes
+        key = _key(*stretch) if is_kept else None
         if key is None:
             return read_mono(*stretch)
-        samples = self._memory.get(key)
-        if samples is None:
-            samples = self._from_folder(key)
-            if samples is None:
-                samples = read_mono(*stretch)
-                self._to_folder(key, samples)
-            self._to_memory(key, samples)
-        else:
+        if key in self._memory:
             self._memory.move_to_end(key)
+            return self._memory[key].clone()
+        samples = self._read(key, stretch)
+        self._remember(key, samples)
         return samples.clone()
 
-    def _empty_memory(self) -> None:
-        self._memory: collections.OrderedDict[str, torch.Tensor] = (
-            collections.OrderedDict()
-        )
-        self._held_bytes = 0
-
-    def _to_memory(self, key: str, samples: torch.Tensor) -> None:
-        if samples.nbytes > self.memory_bytes:
-            return
-        self._memory[key] = samples
-        self._held_bytes += samples.nbytes
-        while self._held_bytes > self.memory_bytes:
-            _, dropped = self._memory.popitem(last=False)
-            self._held_bytes -= dropped.nbytes
-
-    @staticmethod
-    def _file(folder: Path, key: str) -> Path:
+    def _read(
+        self, key: str, stretch: tuple[str, int, float, float | None]
+    ) -> torch.Tensor:
+        """Reads from the folder, or else the file."""
+        if self.folder is None:
+            return read_mono(*stretch)
         # So that no folder has to hold a file for every utterance.
-        return folder / key[:2] / f"{key}.npy"
-
-    def _from_folder(self, key: str) -> torch.Tensor | None:
-        if self.folder is None:
-            return None
+        file = self.folder / key[:2] / f"{key}.npy"
+        # Not there, or damaged: to be written once more.
+        with contextlib.suppress(OSError, ValueError, EOFError):
+            return torch.from_numpy(np.load(file))
+        samples = read_mono(*stretch)
         try:
-            return torch.from_numpy(np.load(self._file(self.folder, key)))
-        except (OSError, ValueError, EOFError):
-            # Not there, or damaged: to be written once more.
-            return None
-
-    def _to_folder(self, key: str, samples: torch.Tensor) -> None:
-        if self.folder is None:
-            return
-        try:
-            with atomic_write(self._file(self.folder, key)) as partial:
+            with atomic_write(file) as partial:
                 np.save(partial, samples.numpy())
         except OSError as error:
             raise ValueError(
@@ -154,6 +130,22 @@ class AudioCache:
                 "Make room there, or set audio_cache_folder to another folder "
                 "or to null."
             ) from error
+        return samples
+
+    def _empty_memory(self) -> None:
+        self._memory: collections.OrderedDict[str, torch.Tensor] = (
+            collections.OrderedDict()
+        )
+        self._held_bytes = 0
+
+    def _remember(self, key: str, samples: torch.Tensor) -> None:
+        if samples.nbytes > self.memory_bytes:
+            return
+        self._memory[key] = samples
+        self._held_bytes += samples.nbytes
+        while self._held_bytes > self.memory_bytes:
+            _, dropped = self._memory.popitem(last=False)
+            self._held_bytes -= dropped.nbytes
 
     def __getstate__(self) -> dict[str, Any]:
         # A loader process that is spawned starts with an empty memory.
