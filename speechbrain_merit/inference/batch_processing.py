@@ -6,7 +6,7 @@ Authors
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any
 
 import torch
 
@@ -16,7 +16,6 @@ from .loaded_model import LoadedModel
 from .stock_adapters import EmotionEmbedding
 from .timeline import EmotionSegment
 
-_Value = TypeVar("_Value")
 
 
 @dataclasses.dataclass
@@ -220,7 +219,7 @@ class BatchProcessor(LoadedModel):
         return self.process_batch(wavs, wav_lens)
 
 
-def found(value: _Value | None) -> _Value:
+def found(value: Any) -> Any:
     """Gives what a result has, because its task was asked for.
 
     Arguments

@@ -6,7 +6,7 @@ Authors
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -24,7 +24,6 @@ from speechbrain_merit.pretrained.weights import WEIGHTS
 
 from .devices import with_device_name
 
-_Model = TypeVar("_Model", bound="LoadedModel")
 
 
 class LoadedModel(Pretrained):
@@ -78,11 +77,11 @@ class LoadedModel(Pretrained):
 
     @classmethod
     def from_hparams(
-        cls: type[_Model],
+        cls,
         source: str | Path = MERIT_MINI,
         hparams_file: str = "hyperparams.yaml",
         **kwargs: Any,
-    ) -> _Model:
+    ) -> Any:
         """Loads a trained model.
 
         Arguments
@@ -108,11 +107,11 @@ class LoadedModel(Pretrained):
 
     @classmethod
     def from_plain(
-        cls: type[_Model],
+        cls,
         source: str | Path = MERIT_MINI,
         savedir: str | Path | None = None,
         **kwargs: Any,
-    ) -> _Model:
+    ) -> Any:
         """Loads a trained model as plain data: runs nothing of the source.
 
         Of its hyperparams.yaml, only the model is read, and only parts of

@@ -43,13 +43,21 @@ class UnchangedFeatures(nn.Module):
         return features
 
 
-class _Adapter(nn.Module):
+class ModelAdapter(nn.Module):
+    """What holds a model.
+
+    Arguments
+    ---------
+    model : torch.nn.Module
+        A `JointModel` or `EnhanceThenClassify`.
+    """
+
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
 
-class EmotionEmbedding(_Adapter):
+class EmotionEmbedding(ModelAdapter):
     """What a model knows of an utterance before it decides on the emotion.
 
     Arguments
@@ -86,7 +94,7 @@ class EmotionEmbedding(_Adapter):
         return seen[0].unsqueeze(1)
 
 
-class EmotionScores(_Adapter):
+class EmotionScores(ModelAdapter):
     """The emotion head's last layer, with log-posteriors as its output.
 
     Arguments
@@ -112,7 +120,7 @@ class EmotionScores(_Adapter):
         return logits.float().log_softmax(dim=-1)
 
 
-class WaveformEnhancer(_Adapter):
+class WaveformEnhancer(ModelAdapter):
     """Enhances waveforms in one call.
 
     Arguments
