@@ -17,7 +17,6 @@ from .stock_adapters import EmotionEmbedding
 from .timeline import EmotionSegment
 
 
-
 @dataclasses.dataclass
 class ProcessedSpeech:
     """Both results for a batch; what was not asked for is None.

@@ -25,7 +25,6 @@ from speechbrain_merit.pretrained.weights import WEIGHTS
 from .devices import with_device_name
 
 
-
 class LoadedModel(Pretrained):
     """A trained model, and what belongs to its use.
 
