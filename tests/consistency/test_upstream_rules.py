@@ -8,7 +8,6 @@ Authors
 """
 
 import ast
-import dataclasses
 import re
 import sys
 from pathlib import Path
@@ -16,9 +15,6 @@ from pathlib import Path
 import pytest
 from repository import RECIPES, ROOT, VARIANTS, files, flattened, relative
 
-from speechbrain.utils.run_opts import RunOptions
-
-RUN_OPTIONS = {field.name for field in dataclasses.fields(RunOptions)}
 MAXIMUM_BYTES = 1024 * 1024
 # The one file that may be larger, as .pre-commit-config.yaml says too.
 PRETRAINED = ROOT / "speechbrain_merit" / "pretrained" / "merit-mini"
@@ -42,49 +38,6 @@ UPSTREAM_REQUIREMENTS = {
 }
 # Upstream's test that loads every YAML fills these in, and no other.
 LOADABLE = {"data_folder", "output_folder"}
-
-
-def unused_keys(yaml: str, script: str) -> list[str]:
-    """Top-level keys that upstream's check would not find in use."""
-    lines = [line.rstrip() for line in yaml.splitlines()]
-    unused = []
-    for number, line in enumerate(lines):
-        match = re.match(r"(\w+):", line)
-        if match is None or match[1] in RUN_OPTIONS:
-            continue
-        if any(tag in line for tag in ("!apply", "!!", "Pretrainer")):
-            continue
-        key = re.escape(match[1])
-        uses = (
-            rf'\["{key}"\]',
-            rf"hparams\.{key}\b",
-            rf"modules\.{key}\b",
-            rf'attr\(self\.hparams, "{key}"',
-            rf'hparams\.get\("{key}"',
-        )
-        later = "\n".join(lines[number + 1 :])
-        if re.search(rf"!ref .*<{key}[>.\[]", later):
-            continue
-        if not any(re.search(use, script) for use in uses):
-            unused.append(match[1])
-    return unused
-
-
-@pytest.mark.parametrize("path", VARIANTS, ids=relative)
-def test_upstream_finds_every_key_in_use(path: Path):
-    script = (ROOT / "train.py").read_text(encoding="utf-8")
-    unused = unused_keys(flattened(path), script)
-    assert not unused, f"{relative(path)}: {', '.join(unused)}"
-
-
-def test_use_is_seen_as_upstream_sees_it():
-    yaml = (
-        "rate: 1\nsize: !ref <rate>\nwidth: 2\nearly: !ref <late>\nlate: 3\n"
-        "__set_seed: !apply:seed [1]\ndevice: cpu\ndeep:\n    inner: 4\n"
-        "bins: 5\nbins_low: !ref <bins.low>\n"
-    )
-    script = 'x = hparams[\n    "late"\n]\nself.hparams.size, h["width"]\n'
-    assert unused_keys(yaml, script) == ["early", "late", "deep", "bins_low"]
 
 
 @pytest.mark.parametrize("path", VARIANTS, ids=relative)
@@ -122,24 +75,6 @@ def test_the_script_has_upstreams_header():
     assert docstring.startswith("Recipe for training ")
     assert "To run this recipe, do the following:\n> python " in docstring
     assert re.search(r"\nAuthors\n( \* .+ \d{4}\n?)+$", docstring)
-
-
-def test_the_main_block_has_upstreams_order():
-    source = (ROOT / "train.py").read_text(encoding="utf-8")
-    main = source.split('if __name__ == "__main__":\n')[1]
-    steps = (
-        "parse_arguments(",
-        "ddp_init_group(",
-        "load_hyperpyyaml(",
-        "create_experiment_directory(",
-        "run_on_main(",
-        "dataio_prep(",
-        "Brain(",
-        ".fit(",
-        ".evaluate(",
-    )
-    places = [main.index(step) for step in steps]
-    assert places == sorted(places)
 
 
 def third_party(path: Path, beside: set[str]) -> set[str]:

@@ -42,15 +42,6 @@ def nodes(node: ruamel.yaml.Node) -> Iterator[ruamel.yaml.Node]:
             yield from nodes(item)
 
 
-def plain(node: ruamel.yaml.Node) -> tuple:
-    """A node as tags and values, to be compared."""
-    if isinstance(node, ruamel.yaml.ScalarNode):
-        return tag(node), node.value
-    if isinstance(node, ruamel.yaml.SequenceNode):
-        return tag(node), tuple(map(plain, node.value))
-    return tag(node), tuple((k.value, plain(v)) for k, v in node.value)
-
-
 def tag(node: ruamel.yaml.Node) -> str:
     """Such as `!new:torch.nn.Linear`."""
     return str(node.tag)
@@ -130,36 +121,6 @@ def test_every_key_of_a_corpus_exists(corpus: Path):
         f"{relative(corpus)} overrides {', '.join(unknown)}, which no variant "
         "has."
     )
-
-
-# What a variant is there for; all else must not differ between the files.
-OWN = {
-    "system",
-    "enhancer_folder",
-    "loss_weights",
-    "score_weights",
-    "num_experts",
-    "top_k",
-    "router_learning",
-    "fusion",
-    "make_expert",
-    "integrator",
-    "classifier",
-    "enhancer",
-    "model",
-    "task_balancing",
-}
-
-
-@pytest.mark.parametrize("path", VARIANTS, ids=relative)
-def test_variants_share_what_they_are_not_there_for(path: Path):
-    reference = ROOT / "hparams" / "sparse_merit.yaml"
-    shared = top_level(flattened(reference))
-    for key, node in top_level(flattened(path)).items():
-        if key in shared and key not in OWN:
-            assert plain(node) == plain(shared[key]), (
-                f"{relative(path)}: {key} is not as in {relative(reference)}."
-            )
 
 
 @pytest.mark.parametrize("path", VARIANTS, ids=relative)

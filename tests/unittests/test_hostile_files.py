@@ -147,7 +147,12 @@ def test_a_checkpoint_folder_runs_nothing(tmp_path, trapped, sprung, file):
         (folder / file).write_text(
             f"!!python/object/apply:os.system ['touch {sprung}']\n"
         )
-    with pytest.raises(Exception):  # noqa: B017, of PyTorch, YAML or our own
+    refusals = {
+        "model.ckpt": (pickle.UnpicklingError, "eights.only"),
+        "CKPT.yaml": (ValueError, "only damaged ones"),
+    }
+    error, message = refusals[file]
+    with pytest.raises(error, match=message):
         checkpointer.recover_if_possible()
     assert not sprung.exists()
 

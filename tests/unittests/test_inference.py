@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import itertools
 import math
 
 import numpy as np
@@ -263,6 +264,9 @@ def test_memory_does_not_grow_with_the_file(models, write, monkeypatch):
     held = []
 
     def spy(samples, **kwargs):
+        # Looking at all objects takes longer than a chunk.
+        if next(chunks) % 8:
+            return process_batch(samples, **kwargs)
         tensors = (
             tensor
             for tensor in gc.get_objects()
@@ -282,13 +286,15 @@ def test_memory_does_not_grow_with_the_file(models, write, monkeypatch):
         path = write(noise(duration_s * RATE))
         gc.collect()
         held.clear()
+        chunks = itertools.count(1)
         model.process_file(
             path, chunk_s=2.0, overlap_s=0.2, return_enhanced=False
         )
-        assert len(held) == math.ceil((duration_s - 0.2) / 1.8)
+        num_chunks = math.ceil((duration_s - 0.2) / 1.8)
+        assert (next(chunks), len(held)) == (num_chunks + 1, num_chunks // 8)
         peaks.append(max(held))
-    # A minute of samples takes five times what is held.
-    assert peaks[1] <= 1.1 * peaks[0]
+    # Of the minute of samples between them, in float32, next to nothing.
+    assert peaks[1] - peaks[0] <= 0.1 * 60 * RATE * 4
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 44100, 48000])
