@@ -4,12 +4,8 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from speechbrain_merit.metrics.calibration import (
-    calibration_dictionary,
-    expected_calibration_error,
-    fit_temperature,
-)
-from speechbrain_merit.metrics.condition_stats import ConditionStats, TestStats
+from speechbrain_merit.metrics.calibration import fit_temperature
+from speechbrain_merit.metrics.condition_stats import TestStats
 from speechbrain_merit.metrics.conditions import Condition
 from speechbrain_merit.metrics.emotion import EmotionStats
 from speechbrain_merit.metrics.enhancement import (
@@ -18,11 +14,6 @@ from speechbrain_merit.metrics.enhancement import (
     si_sdr_db,
     stoi,
 )
-from speechbrain_merit.metrics.enhancement_stats import EnhancementStats
 from speechbrain_merit.metrics.results import results_dictionary, write_results
 from speechbrain_merit.metrics.results_table import markdown_table
-from speechbrain_merit.metrics.score_plots import (
-    plot_confusion,
-    plot_reliability,
-)
 from speechbrain_merit.metrics.utterance_scorer import UtteranceScorer

@@ -4,6 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,6 @@ import numpy as np
 
 from speechbrain_merit.metrics.conditions import NOISES, Condition
 from speechbrain_merit.metrics.emotion import EmotionStats
-from speechbrain_merit.metrics.enhancement_stats import summarize_scores
 from speechbrain_merit.metrics.routing import shares_by_group
 
 
@@ -70,6 +70,51 @@ class ConditionStats:
         if self.scores:
             scores = summarize_scores(self.scores.values(), self.metrics)
         return {"num_utterances": len(self.ids), "ser": ser, **scores}
+
+
+def summarize_scores(
+    scores: Iterable[Mapping[str, float]], metrics: Sequence[str]
+) -> dict[str, Any]:
+    """Averages over the utterances scored both enhanced and noisy.
+
+    Clean speech has an infinite SI-SDR against itself. That is a score, so it
+    leaves the utterance in both means, but a mean that is infinite is given as
+    None: JSON has no such number.
+
+    Arguments
+    ---------
+    scores : iterable of Mapping
+        Of every utterance, the `scores` of a row, as of `UtteranceScorer`.
+    metrics : sequence of str
+        Their names.
+
+    Returns
+    -------
+    dict
+        `se` and `noisy`, each the mean by metric, None where nothing could be
+        scored; `num_unscored`, the number of utterances by metric for which
+        either score is NaN.
+
+    Example
+    -------
+    >>> scores = [{"stoi": 0.5, "noisy_stoi": 0.25}]
+    >>> summarize_scores(scores, ["stoi"])
+    {'se': {'stoi': 0.5}, 'noisy': {'stoi': 0.25}, 'num_unscored': {'stoi': 0}}
+    """
+    rows = list(scores)
+    summary: dict[str, Any] = {"se": {}, "noisy": {}, "num_unscored": {}}
+    for metric in metrics:
+        pairs = [(row[metric], row[f"noisy_{metric}"]) for row in rows]
+        scored = [pair for pair in pairs if not any(map(math.isnan, pair))]
+        summary["se"][metric] = _mean([pair[0] for pair in scored])
+        summary["noisy"][metric] = _mean([pair[1] for pair in scored])
+        summary["num_unscored"][metric] = len(pairs) - len(scored)
+    return summary
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    mean = sum(values) / len(values) if values else math.nan
+    return mean if math.isfinite(mean) else None
 
 
 class TestStats:

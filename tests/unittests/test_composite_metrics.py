@@ -14,6 +14,7 @@ import torch
 from scipy.linalg import solve_toeplitz, toeplitz
 from scipy.signal import lfilter
 
+from speechbrain_merit.metrics import Condition
 from speechbrain_merit.metrics.composite import (
     BAND_CENTRES_HZ,
     composite_scores,
@@ -22,7 +23,7 @@ from speechbrain_merit.metrics.composite import (
 )
 from speechbrain_merit.metrics.dnsmos import dnsmos_scores
 from speechbrain_merit.metrics.enhancement import pesq_wb, segmental_snr_db
-from speechbrain_merit.metrics.enhancement_stats import EnhancementStats
+from speechbrain_merit.metrics.utterance_scorer import UtteranceScorer
 
 RATE = 16000
 GENERATOR = torch.Generator().manual_seed(0)
@@ -165,13 +166,20 @@ def test_composites_are_the_published_sums(pair):
     assert all(map(math.isnan, missing.values()))
 
 
+def scores_of(enhanced, clean, noisy, metrics):
+    """What an utterance's row says."""
+    scorer = UtteranceScorer(["sad"], metrics=metrics)
+    signals = {"enhanced": enhanced, "clean": clean, "noisy": noisy}
+    assert scorer.append([Condition("clean")], ["a"], **signals) == []
+    (row,) = scorer.flush()
+    return row["scores"]
+
+
 def test_composites_come_with_the_other_scores():
     """Also where PESQ, of which they are made, is not asked for."""
     clean = torch.from_numpy(resonant(2)).float()[None]
     noisy = clean + 0.05 * torch.randn(1, RATE, generator=GENERATOR)
-    stats = EnhancementStats(metrics=("covl", "csig"))
-    stats.append(["a"], noisy, clean, clean)
-    scores = stats.scores["a"]
+    scores = scores_of(noisy, clean, clean, ("covl", "csig"))
     assert list(scores) == ["covl", "noisy_covl", "csig", "noisy_csig"]
     inputs = (noisy[0], clean[0])
     expected = composite_scores(
@@ -182,7 +190,7 @@ def test_composites_come_with_the_other_scores():
     )
     assert scores["covl"] == expected["covl"] < scores["noisy_covl"]
     with pytest.raises(ValueError, match="csig"):
-        EnhancementStats(8000, metrics=["csig"])
+        UtteranceScorer(["sad"], 8000, metrics=["csig"])
 
 
 @pytest.fixture
@@ -210,10 +218,8 @@ def test_dnsmos_by_the_package(speechmos):
         "dnsmos_ovrl": 0.5,
     }
     assert dnsmos_scores(7 * samples)["dnsmos_ovrl"] == 1
-    stats = EnhancementStats(metrics=("dnsmos_ovrl", "ssnr_db"))
     clean = torch.rand(1, RATE, generator=GENERATOR) - 0.5
-    stats.append(["a"], 0.5 * clean, clean, clean)
-    scores = stats.scores["a"]
+    scores = scores_of(0.5 * clean, clean, clean, ("dnsmos_ovrl", "ssnr_db"))
     assert scores["dnsmos_ovrl"] == pytest.approx(
         0.5 * scores["noisy_dnsmos_ovrl"]
     )
@@ -222,4 +228,4 @@ def test_dnsmos_by_the_package(speechmos):
 def test_missing_package_is_named_before_the_test(monkeypatch):
     monkeypatch.setitem(sys.modules, "speechmos", None)
     with pytest.raises(ImportError, match=r"speechbrain-merit\[dnsmos\]"):
-        EnhancementStats(metrics=["dnsmos_sig"])
+        UtteranceScorer(["sad"], metrics=["dnsmos_sig"])

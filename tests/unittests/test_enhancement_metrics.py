@@ -11,17 +11,15 @@ import pesq
 import pytest
 import torch
 
-from speechbrain_merit.metrics import enhancement_stats
+from speechbrain_merit.metrics import Condition, utterance_scorer
+from speechbrain_merit.metrics.condition_stats import summarize_scores
 from speechbrain_merit.metrics.enhancement import (
     pesq_wb,
     segmental_snr_db,
     si_sdr_db,
     stoi,
 )
-from speechbrain_merit.metrics.enhancement_stats import (
-    EnhancementStats,
-    summarize_scores,
-)
+from speechbrain_merit.metrics.utterance_scorer import UtteranceScorer
 
 SCORES = [pesq_wb, stoi, segmental_snr_db, si_sdr_db]
 NAMES = ("pesq_wb", "stoi", "ssnr_db", "si_sdr_db")
@@ -156,8 +154,8 @@ def test_wide_band_pesq_is_for_16_khz_alone():
     with pytest.raises(ValueError, match="8000"):
         pesq_wb(noise(0), noise(0), sample_rate_hz=8000)
     with pytest.raises(ValueError, match="8000"):
-        EnhancementStats(sample_rate_hz=8000)
-    EnhancementStats(sample_rate_hz=8000, metrics=["stoi"])
+        UtteranceScorer(["sad"], sample_rate_hz=8000)
+    UtteranceScorer(["sad"], sample_rate_hz=8000, metrics=["stoi"])
 
 
 def test_pesq_refuses_what_may_crash_its_program():
@@ -215,12 +213,21 @@ def test_lengths_that_differ_are_an_error(score):
         score(noise(0), noise(0)[:-1])
 
 
-# EnhancementStats
+# UtteranceScorer
 
 
-def summary_of(stats):
-    """Means and numbers of what was not scored."""
-    return summarize_scores(stats.scores.values(), stats.metrics)
+def append(scorer, ids, predict, target, noisy, lengths=None):
+    """Takes a batch of clean speech."""
+    conditions = [Condition("clean")] * len(ids)
+    signals = {"enhanced": predict, "clean": target, "noisy": noisy}
+    return scorer.append(conditions, ids, **signals, lengths=lengths)
+
+
+def scores_of(ids, *batch, **settings):
+    """What the rows of a batch say, by identity."""
+    scorer = UtteranceScorer(["sad"], **settings)
+    rows = append(scorer, ids, *batch) + scorer.flush()
+    return {row["id"]: row["scores"] for row in rows}
 
 
 def batch_of_three():
@@ -231,16 +238,15 @@ def batch_of_three():
 
 def test_stats_average_the_scores_of_the_functions():
     predict, target, noisy = batch_of_three()
-    stats = EnhancementStats()
-    stats.append(["a", "b", "c"], predict, target, noisy)
-    summary = summary_of(stats)
-    assert list(stats.scores) == ["a", "b", "c"]
+    scores = scores_of("abc", predict, target, noisy)
+    summary = summarize_scores(scores.values(), NAMES)
+    assert list(scores) == ["a", "b", "c"]
     for name, score in zip(NAMES, SCORES, strict=True):
         for column, signals in (("se", predict), ("noisy", noisy)):
             expected = np.mean([*map(score, signals, target)])
             assert summary[column][name] == pytest.approx(expected)
-        assert stats.scores["b"][name] == score(predict[1], target[1])
-        assert stats.scores["b"][f"noisy_{name}"] == score(noisy[1], target[1])
+        assert scores["b"][name] == score(predict[1], target[1])
+        assert scores["b"][f"noisy_{name}"] == score(noisy[1], target[1])
     assert summary["num_unscored"] == dict.fromkeys(NAMES, 0)
 
 
@@ -251,43 +257,36 @@ def test_padding_does_not_change_scores():
     for seed, batch in enumerate(padded):
         batch[1, 12000:] = noise(seed + 20)[12000:]
         batch[2, 9600:] = math.nan
-    stats = EnhancementStats()
-    stats.append(["a", "b", "c"], *padded, lengths)
+    scores = scores_of("abc", *padded, lengths)
     for row, length in enumerate([16000, 12000, 9600]):
-        alone = EnhancementStats()
-        alone.append(
-            ["x"],
-            *(
-                batch[row : row + 1, :length]
-                for batch in (predict, target, noisy)
-            ),
-        )
-        assert stats.scores["abc"[row]] == alone.scores["x"]
+        alone = [
+            batch[row : row + 1, :length] for batch in (predict, target, noisy)
+        ]
+        assert scores["abc"[row]] == scores_of("x", *alone)["x"]
 
 
 def test_appended_tensors_may_be_reused():
     predict, target, noisy = batch_of_three()
-    stats = EnhancementStats(metrics=["ssnr_db"])
-    stats.append(["a", "b", "c"], predict, target, noisy)
+    scorer = UtteranceScorer(["sad"], metrics=["ssnr_db"])
+    append(scorer, "abc", predict, target, noisy)
     expected = segmental_snr_db(predict[0], target[0])
     predict.zero_()
-    assert stats.scores["a"]["ssnr_db"] == expected
+    assert scorer.flush()[0]["scores"]["ssnr_db"] == expected
 
 
 def test_unscored_utterances_are_counted_and_left_out():
     predict, target, noisy = batch_of_three()
     target[1] = 0
     predict[2] = 0  # PESQ and SI-SDR of the estimate fail, not of the noisy
-    stats = EnhancementStats()
-    stats.append(["a", "b", "c"], predict, target, noisy)
-    summary = summary_of(stats)
+    scores = scores_of("abc", predict, target, noisy)
+    summary = summarize_scores(scores.values(), NAMES)
     assert summary["num_unscored"] == {
         "pesq_wb": 2,
         "stoi": 1,
         "ssnr_db": 1,
         "si_sdr_db": 2,
     }
-    assert math.isnan(stats.scores["b"]["noisy_stoi"])
+    assert math.isnan(scores["b"]["noisy_stoi"])
     assert summary["noisy"]["pesq_wb"] == pesq_wb(noisy[0], target[0])
     expected = [segmental_snr_db(noisy[i], target[i]) for i in (0, 2)]
     assert summary["noisy"]["ssnr_db"] == pytest.approx(np.mean(expected))
@@ -295,10 +294,9 @@ def test_unscored_utterances_are_counted_and_left_out():
 
 def test_clean_speech_has_no_mean_si_sdr_but_is_scored():
     predict, target, _ = batch_of_three()
-    stats = EnhancementStats()
-    stats.append(["a", "b", "c"], predict, target, target)
-    summary = summary_of(stats)
-    assert stats.scores["a"]["noisy_si_sdr_db"] == math.inf
+    scores = scores_of("abc", predict, target, target)
+    summary = summarize_scores(scores.values(), NAMES)
+    assert scores["a"]["noisy_si_sdr_db"] == math.inf
     assert summary["noisy"]["si_sdr_db"] is None
     expected = np.mean([*map(si_sdr_db, predict, target)])
     assert summary["se"]["si_sdr_db"] == pytest.approx(expected)
@@ -308,25 +306,24 @@ def test_clean_speech_has_no_mean_si_sdr_but_is_scored():
 
 
 def test_nothing_scored_is_none():
-    stats = EnhancementStats(metrics=["stoi"])
     nothing = {"se": {"stoi": None}, "noisy": {"stoi": None}}
-    assert summary_of(stats) == {**nothing, "num_unscored": {"stoi": 0}}
-    stats.append(["a"], *[torch.zeros(1, 16000)] * 3)
-    assert summary_of(stats) == {**nothing, "num_unscored": {"stoi": 1}}
+    summary = summarize_scores([], ["stoi"])
+    assert summary == {**nothing, "num_unscored": {"stoi": 0}}
+    scores = scores_of("a", *[torch.zeros(1, 16000)] * 3, metrics=["stoi"])
+    summary = summarize_scores(scores.values(), ["stoi"])
+    assert summary == {**nothing, "num_unscored": {"stoi": 1}}
 
 
 def test_worker_processes_give_the_same_scores():
     predict, target, noisy = batch_of_three()
     target[1] = 0
-    parallel, plain = EnhancementStats(n_jobs=2), EnhancementStats()
-    for stats in (parallel, plain):
-        stats.append(["a", "b", "c"], predict, target, noisy)
+    parallel, plain = (
+        scores_of("abc", predict, target, noisy, n_jobs=n) for n in (2, 1)
+    )
     # Another thread count may sum in another order.
-    assert parallel.scores.keys() == plain.scores.keys()
-    for key, expected in plain.scores.items():
-        assert parallel.scores[key] == pytest.approx(
-            expected, rel=1e-9, nan_ok=True
-        )
+    assert parallel.keys() == plain.keys()
+    for key, expected in plain.items():
+        assert parallel[key] == pytest.approx(expected, rel=1e-9, nan_ok=True)
 
 
 def test_queue_is_bounded(monkeypatch):
@@ -336,43 +333,46 @@ def test_queue_is_bounded(monkeypatch):
         scored.append(len(signals[0]))
         return dict.fromkeys(["stoi", "noisy_stoi"], 0.5)
 
-    monkeypatch.setattr(enhancement_stats, "_score_utterance", count)
-    stats = EnhancementStats(metrics=["stoi"])
+    monkeypatch.setattr(utterance_scorer, "_score_utterance", count)
+    scorer, rows = UtteranceScorer(["sad"], metrics=["stoi"]), []
     signals = torch.zeros(3, 160)
     for start in range(0, 30, 3):
         names = [str(start + offset) for offset in range(3)]
-        stats.append(names, signals, signals, signals)
+        rows += append(scorer, names, signals, signals, signals)
         waiting = start + 3 - len(scored)
-        assert waiting < enhancement_stats.UTTERANCES_PER_JOB
-    assert len(stats.scores) == len(scored) == 30
+        assert waiting < utterance_scorer.UTTERANCES_PER_JOB
+        assert len(rows) == len(scored)
+    rows += scorer.flush()
+    assert len(rows) == len(scored) == 30
 
 
 def test_what_could_not_be_scored_still_waits(monkeypatch):
     predict, target, noisy = batch_of_three()
-    stats = EnhancementStats(metrics=["ssnr_db"])
-    stats.append(["a", "b", "c"], predict, target, noisy)
+    scorer = UtteranceScorer(["sad"], metrics=["ssnr_db"])
+    append(scorer, "abc", predict, target, noisy)
 
     def fail(*arguments):
         raise ValueError("out of luck")
 
     with monkeypatch.context() as patched:
-        patched.setattr(enhancement_stats, "_score_utterance", fail)
+        patched.setattr(utterance_scorer, "_score_utterance", fail)
         for _ in range(2):
             # Else what is kept of a test would lack utterances.
             with pytest.raises(ValueError, match="out of luck"):
-                _ = stats.scores
-    assert list(stats.scores) == ["a", "b", "c"]
+                scorer.flush()
+    assert [row["id"] for row in scorer.flush()] == ["a", "b", "c"]
 
 
 def test_errors_name_what_is_wrong():
     with pytest.raises(ValueError, match="loudness"):
-        EnhancementStats(metrics=["stoi", "loudness"])
+        UtteranceScorer(["sad"], metrics=["stoi", "loudness"])
     with pytest.raises(ValueError, match="n_jobs"):
-        EnhancementStats(n_jobs=0)
-    stats = EnhancementStats(metrics=["ssnr_db"])
+        UtteranceScorer(["sad"], n_jobs=0)
+    scorer = UtteranceScorer(["sad"], metrics=["ssnr_db"])
     batch = torch.zeros(2, 160)
     with pytest.raises(ValueError, match=r"\(2, 100\)"):
-        stats.append(["a", "b"], batch[:, :100], batch, batch)
-    stats.append(["a", "b"], batch, batch, batch)
-    with pytest.raises(ValueError, match="b is scored twice"):
-        stats.append(["c", "b"], batch, batch, batch)
+        append(scorer, "ab", batch[:, :100], batch, batch)
+    append(scorer, "ab", batch, batch, batch)
+    for names in ("cb", "cc"):
+        with pytest.raises(ValueError, match=f"{names[1]} is scored twice"):
+            append(scorer, names, batch, batch, batch)

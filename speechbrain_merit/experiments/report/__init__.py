@@ -6,6 +6,4 @@ Authors
 
 from .comparable import check_comparable, common_folds
 from .runs import Run, find_runs, read_run
-from .scores import Scores, score_systems
-from .significance import Comparison, compare, holm
 from .writing import write_report
