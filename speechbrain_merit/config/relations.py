@@ -133,27 +133,22 @@ _RELATIONS = (
         "valid_snrs_db is {}: on clean speech alone the enhancement has no "
         "score. Give an SNR, or set score_weights.enhance to 0.",
     ),
-    Relation(
-        ("loss_weights", "task_balancing.tasks"),
-        lambda weights, tasks: {*tasks} - {*weights},
-        "loss_weights {} has no weight for one of the tasks {}.",
+    *(
+        Relation(
+            (key, "task_balancing.tasks"),
+            lambda weights, tasks: {*tasks} - {*weights},
+            f"{key} {{}} has no weight for one of the tasks {{}}.",
+        )
+        for key in ("loss_weights", "score_weights")
     ),
-    Relation(
-        ("score_weights", "task_balancing.tasks"),
-        lambda weights, tasks: {*tasks} - {*weights},
-        "score_weights {} has no weight for one of the tasks {}.",
-    ),
-    Relation(
-        ("integrator.tasks", "task_balancing.tasks"),
-        lambda own, balanced: {*own} != {*balanced},
-        "integrator.tasks is {}, but task_balancing.tasks {}: they must be "
-        "the same.",
-    ),
-    Relation(
-        ("experts.tasks", "task_balancing.tasks"),
-        lambda own, balanced: {*own} != {*balanced},
-        "experts.tasks is {}, but task_balancing.tasks {}: they must be the "
-        "same.",
+    *(
+        Relation(
+            (f"{key}.tasks", "task_balancing.tasks"),
+            lambda own, balanced: {*own} != {*balanced},
+            f"{key}.tasks is {{}}, but task_balancing.tasks {{}}: they must be "
+            "the same.",
+        )
+        for key in ("integrator", "experts")
     ),
     Relation(
         ("encoder_source", "encoder_config"),

@@ -8,20 +8,16 @@ from .corpus import prepare_corpus
 from .durations import measure_durations
 from .files import audio_files, find_audio, layout_error, read_sound
 from .noise import prepare_noise
-from .noise_layouts import KINDS, Recording
-from .output import manifest_path, report_skipped, write_manifests
+from .output import report_skipped, write_manifests
 from .tables import number_or_none, read_table
 from .utterances import Utterance, cyclic_split, select_utterances
 
 __all__ = [
-    "KINDS",
-    "Recording",
     "Utterance",
     "audio_files",
     "cyclic_split",
     "find_audio",
     "layout_error",
-    "manifest_path",
     "measure_durations",
     "number_or_none",
     "prepare_corpus",
