@@ -7,12 +7,3 @@ Authors
 from .base import TaskBalancing, UncertaintyBalancing
 from .factory import KINDS, task_balancing
 from .gradient_balancing import WEIGHTINGS, GradientBalancing
-
-__all__ = [
-    "KINDS",
-    "WEIGHTINGS",
-    "GradientBalancing",
-    "TaskBalancing",
-    "UncertaintyBalancing",
-    "task_balancing",
-]

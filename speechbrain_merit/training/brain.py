@@ -13,10 +13,11 @@ import torch
 import speechbrain as sb
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain_merit.data.batches import take_batches
 from speechbrain_merit.losses.base import TaskBalancing
 
 from .distributed import num_processes, share_data
-from .evaluation_progress import EvaluationProgress, remaining_options
+from .evaluation_progress import EvaluationProgress, RemainingBatches
 from .faults import NonfiniteSteps, drop_nonfinite_gradients, naming_utterances
 
 
@@ -96,8 +97,10 @@ class MultiTaskBrain(sb.Brain):
             self.test_progress = EvaluationProgress(
                 self.result_folder / f"test_progress_{rank}.jsonl"
             )
-            options = remaining_options(dataset, options, self.test_progress)
-            self.test_batches = options["batch_sampler"].batches
+            self.test_batches, options = take_batches(dataset, options)
+            options["batch_sampler"] = RemainingBatches(
+                self.test_batches, dataset.data_ids, self.test_progress
+            )
         loader = super().make_dataloader(dataset, stage, *args, **options)
         if train:
             self.batches_per_epoch = len(loader)

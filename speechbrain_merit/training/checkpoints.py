@@ -67,29 +67,9 @@ class WholeCheckpointer(Checkpointer):
     """
 
     def save_checkpoint(
-        self,
-        meta: Mapping[str, Any] = {},
-        end_of_epoch: bool = True,
-        name: str | None = None,
-        verbosity: int = logging.INFO,
+        self, *args: Any, verbosity: int = logging.INFO, **kwargs: Any
     ) -> Checkpoint | None:
-        """Saves as upstream does.
-
-        Arguments
-        ---------
-        meta : Mapping
-            What else to put into the meta file.
-        end_of_epoch : bool
-            Whether an epoch has ended.
-        name : str, optional
-            A name in place of the time.
-        verbosity : int
-            Level of the message in the log.
-
-        Returns
-        -------
-        Checkpoint or None
-            The checkpoint; None on processes other than the main one.
+        """Saves as upstream does, and gives it its name when it is whole.
 
         Raises
         ------
@@ -99,7 +79,7 @@ class WholeCheckpointer(Checkpointer):
         """
         with self._removed_on_failure():
             checkpoint = super().save_checkpoint(
-                meta, end_of_epoch, name, logging.DEBUG
+                *args, verbosity=logging.DEBUG, **kwargs
             )
             # All processes have written their parts.
             ddp_barrier()
@@ -120,41 +100,25 @@ class WholeCheckpointer(Checkpointer):
         ckpt_predicate: Callable[[Checkpoint], bool] | None = None,
         verbosity: int = logging.INFO,
     ) -> None:
-        """Deletes as upstream does, but never one of the two newest.
-
-        Arguments
-        ---------
-        num_to_keep : int
-            How many to keep, by each of the orders below.
-        min_keys : sequence of str, optional
-            Keys of the meta file of which low values are kept.
-        max_keys : sequence of str, optional
-            Keys of the meta file of which high values are kept.
-        importance_keys : sequence of callable
-            What gives high values for checkpoints to be kept.
-        ckpt_predicate : callable, optional
-            Which checkpoints may be deleted at all.
-        verbosity : int
-            Level of the messages in the log.
-        """
+        """Deletes as upstream does, but never one of the two newest."""
         orders: list[dict[str, Any]] = [
-            {"min_key": key} for key in min_keys or ()
+            *({"min_key": key} for key in min_keys or ()),
+            *({"max_key": key} for key in max_keys or ()),
+            # Upstream's list of them grows with every call.
+            *(
+                {"importance_key": key}
+                for key in dict.fromkeys(importance_keys)
+            ),
         ]
-        orders += [{"max_key": key} for key in max_keys or ()]
-        # Upstream's list of them grows with every call.
-        unique = dict.fromkeys(importance_keys)
-        orders += [{"importance_key": key} for key in unique]
         newest = self.find_checkpoints(max_num_checkpoints=NUM_NEWEST_KEPT)
-        kept, doomed = {c.path for c in newest}, set()
+        kept: set[Path] = {c.path for c in newest}
+        doomed: set[Path] = set()
         for order in orders:
-            found = [
-                c.path
-                for c in self.find_checkpoints(
-                    ckpt_predicate=ckpt_predicate, **order
-                )
-            ]
-            kept.update(found[:num_to_keep])
-            doomed.update(found)
+            found = self.find_checkpoints(
+                ckpt_predicate=ckpt_predicate, **order
+            )
+            kept.update(c.path for c in found[:num_to_keep])
+            doomed.update(c.path for c in found)
         # No process saves or looks while another deletes.
         ddp_barrier()
         if if_main_process():
@@ -238,11 +202,6 @@ class WholeCheckpointer(Checkpointer):
     def load_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Loads as upstream does.
 
-        Arguments
-        ---------
-        checkpoint : Checkpoint
-            Which one.
-
         Raises
         ------
         ValueError
@@ -302,23 +261,18 @@ class WholeCheckpointer(Checkpointer):
     ) -> None:
         """Looks at the best ones until so many are whole."""
         for path in sorted(self.checkpoints_dir.glob(f"{CKPT_PREFIX}*")):
-            damage = _find_meta_damage(path)
-            if damage is not None:
-                _set_aside(path, damage)
+            _set_aside(path, _find_meta_damage(path))
         whole: set[Path] = set()
         while True:
             found = self.find_checkpoints(
                 max_num_checkpoints=max_num_checkpoints, **order
             )
-            unknown = [c.path for c in found if c.path not in whole]
+            unknown = {c.path for c in found} - whole
             if not unknown:
                 return
             for path in unknown:
-                damage = _find_any_damage(path)
-                if damage is None:
-                    whole.add(path)
-                else:
-                    _set_aside(path, damage)
+                _set_aside(path, _find_any_damage(path))
+            whole |= unknown
 
 
 def _is_about_writing(error: Exception) -> bool:
@@ -340,7 +294,9 @@ def _discard(path: Path) -> None:
     shutil.rmtree(going)
 
 
-def _set_aside(path: Path, damage: str) -> None:
+def _set_aside(path: Path, damage: str | None) -> None:
+    if damage is None:
+        return
     aside = path.with_name(DAMAGED_PREFIX + path.name)
     os.replace(path, aside)
     logger.warning(

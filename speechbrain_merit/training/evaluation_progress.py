@@ -20,9 +20,7 @@ from typing import Any
 import torch
 from torch.utils.data import Sampler
 
-from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.logger import get_logger
-from speechbrain_merit.data.batches import take_batches
 
 logger = get_logger(__name__)
 
@@ -153,40 +151,6 @@ class RemainingBatches(Sampler):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
-
-
-def remaining_options(
-    dataset: DynamicItemDataset,
-    options: Mapping[str, Any],
-    progress: EvaluationProgress,
-) -> dict[str, Any]:
-    """Lets a test's loader leave out what was done before.
-
-    Arguments
-    ---------
-    dataset : DynamicItemDataset
-        What is to be loaded.
-    options : Mapping
-        Of `torch.utils.data.DataLoader`, without shuffling.
-    progress : EvaluationProgress
-        Says what was done.
-
-    Returns
-    -------
-    dict
-        Options with `batch_sampler`, which holds all `batches`.
-
-    Example
-    -------
-    >>> dataset = DynamicItemDataset({"a": {}, "b": {}, "c": {}})
-    >>> progress = EvaluationProgress("nowhere")
-    >>> options = remaining_options(dataset, {"batch_size": 2}, progress)
-    >>> list(options["batch_sampler"])
-    [[0, 1], [2]]
-    """
-    batches, others = take_batches(dataset, options)
-    remaining = RemainingBatches(batches, dataset.data_ids, progress)
-    return {**others, "batch_sampler": remaining}
 
 
 def identify(

@@ -31,7 +31,6 @@ from speechbrain_merit.metrics import (
 from speechbrain_merit.metrics.routing import RoutingStats, shares_by_group
 from speechbrain_merit.training.distributed import (
     ProcessRandomState,
-    ProcessShare,
     average_over_processes,
     gather,
     gather_rows,
@@ -161,28 +160,18 @@ def test_means_over_nothing_and_over_what_is_not_finite(tmp_path):
 # Shares of the data
 
 
-@pytest.mark.parametrize("num_utterances", [0, 1, 5, 8, 23])
-@pytest.mark.parametrize("num_shares", [1, 2, 3, 8])
-def test_every_utterance_is_evaluated_once(num_utterances, num_shares):
-    batches = BatchSampler(range(num_utterances), 2, drop_last=False)
-    shares = [ProcessShare(batches, r, num_shares) for r in range(num_shares)]
-    assert [len(share) for share in shares] == [len(list(s)) for s in shares]
-    dealt = [batch for share in shares for batch in share]
-    # The batches themselves are those of one process.
-    assert sorted(dealt) == list(batches)
-
-
 def training_batches(rank, batch_size):
     """An epoch's batches as upstream divides them among the processes."""
     options = {"batch_size": batch_size, "shuffle": True}
     sampler = share_data(range(24), True, 1986, options)["sampler"]
     wrapped = DistributedSamplerWrapper(sampler, rank=rank, shuffle=False)
     wrapped.set_epoch(3)
-    evaluation = share_data(range(9), False, 1986, {"batch_size": 4})
-    return (
-        list(BatchSampler(wrapped, batch_size, drop_last=False)),
-        list(evaluation["batch_sampler"]),
-    )
+    training = list(BatchSampler(wrapped, batch_size, drop_last=False))
+    evaluation = {
+        size: share_data(range(size), False, 1986, {"batch_size": 4})
+        for size in (0, 1, 4, 5, 8, 9, 23)
+    }
+    return training, {n: o["batch_sampler"] for n, o in evaluation.items()}
 
 
 @needs_gloo
@@ -192,10 +181,13 @@ def test_training_batches_are_those_of_one_process(tmp_path):
     whole = BatchSampler(sampler, NUM_PROCESSES * 4, drop_last=False)
     for expected, *parts in zip(whole, *(s[0] for s in shares), strict=True):
         assert sorted(expected) == sorted(sum(parts, []))
-    assert [share[1] for share in shares] == [
-        [[0, 1, 2, 3], [8]],
-        [[4, 5, 6, 7]],
-    ]
+    one, other = (share[1] for share in shares)
+    assert one[9] == [[0, 1, 2, 3], [8]]
+    assert other[9] == [[4, 5, 6, 7]]
+    for size in one:
+        # The batches themselves are those of one process, each in one share.
+        batches = BatchSampler(range(size), 4, drop_last=False)
+        assert sorted([*one[size], *other[size]]) == list(batches)
 
 
 # Statistics
@@ -330,9 +322,3 @@ def wait_in_vain(rank):
 def test_a_process_that_hangs_is_given_up(tmp_path):
     message, _ = run_processes(wait_in_vain, tmp_path)
     assert "imed out" in message or "imeout" in message
-
-
-@pytest.mark.parametrize("minutes", [0, -1, float("nan")])
-def test_timeouts_that_cannot_be_are_refused(minutes):
-    with pytest.raises(ValueError, match="process_timeout_minutes"):
-        set_timeout(minutes)

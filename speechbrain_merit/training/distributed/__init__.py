@@ -11,27 +11,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from .evaluation import (
-    ProcessShare,
-    gather,
-    gather_rows,
-    mean_over_processes,
-    share_data,
-)
+from .evaluation import gather, gather_rows, mean_over_processes, share_data
 from .processes import num_processes, set_timeout
 from .random_state import ProcessRandomState, seed_apart
 from .whole_batch import average_over_processes, whole_batch_losses
-
-__all__ = [
-    "ProcessRandomState",
-    "ProcessShare",
-    "average_over_processes",
-    "gather",
-    "gather_rows",
-    "mean_over_processes",
-    "num_processes",
-    "seed_apart",
-    "set_timeout",
-    "share_data",
-    "whole_batch_losses",
-]

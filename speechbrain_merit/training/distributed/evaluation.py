@@ -8,55 +8,17 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from torch.utils.data import Sampler
 
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain_merit.data.batches import take_batches
 
 from .processes import num_processes
-
-
-class ProcessShare(Sampler):
-    """Every n-th batch of a sampler of batches, for one of n processes.
-
-    Arguments
-    ---------
-    batches : Sampler
-        Gives the batches of one process.
-    rank : int
-        Which process this is.
-    num_processes : int
-        How many there are.
-
-    Example
-    -------
-    >>> from torch.utils.data import BatchSampler, SequentialSampler
-    >>> batches = BatchSampler(range(7), batch_size=2, drop_last=False)
-    >>> [list(ProcessShare(batches, rank, 3)) for rank in range(3)]
-    [[[0, 1], [6]], [[2, 3]], [[4, 5]]]
-    """
-
-    def __init__(
-        self, batches: Sampler[list[int]], rank: int, num_processes: int
-    ) -> None:
-        self.batches = batches
-        self.rank = rank
-        self.num_processes = num_processes
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return itertools.islice(
-            iter(self.batches), self.rank, None, self.num_processes
-        )
-
-    def __len__(self) -> int:
-        return len(range(self.rank, len(self.batches), self.num_processes))
 
 
 def share_data(
@@ -102,7 +64,8 @@ def share_data(
             options["sampler"] = ReproducibleRandomSampler(dataset, seed=seed)
         return options
     batches, others = take_batches(dataset, options)
-    share = ProcessShare(batches, torch.distributed.get_rank(), num_processes())
+    # Every n-th one for one of n processes.
+    share = list(batches)[torch.distributed.get_rank() :: num_processes()]
     return {**others, "batch_sampler": share}
 
 

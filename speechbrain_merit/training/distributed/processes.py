@@ -43,20 +43,10 @@ def set_timeout(timeout_minutes: float) -> None:
     timeout_minutes : float
         Positive.
 
-    Raises
-    ------
-    ValueError
-        If it is not positive.
-
     Example
     -------
     >>> set_timeout(30)  # nothing to wait for in one process
     """
-    if not timeout_minutes > 0:
-        raise ValueError(
-            f"process_timeout_minutes is {timeout_minutes}: give a positive "
-            "number."
-        )
     if is_distributed_initialized():
         # torch has no other way to change it after the group was made.
         distributed_c10d._set_pg_timeout(

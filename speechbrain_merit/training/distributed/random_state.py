@@ -14,10 +14,11 @@ from speechbrain.utils.checkpoints import (
     mark_as_saver,
     register_checkpoint_hooks,
 )
-from speechbrain.utils.distributed import is_distributed_initialized
+from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.repro import SaveableGenerator
 
+from .evaluation import gather
 from .processes import num_processes
 
 logger = get_logger(__name__)
@@ -41,7 +42,7 @@ def seed_apart(seed: int) -> None:
     -------
     >>> seed_apart(1986)  # the main process goes on as it is
     """
-    if is_distributed_initialized() and torch.distributed.get_rank() > 0:
+    if not if_main_process():
         torch.manual_seed(seed + torch.distributed.get_rank())
 
 
@@ -73,17 +74,12 @@ class ProcessRandomState(SaveableGenerator):
         path : str or Path
             Written by the main process.
         """
-        states = {
-            name: generator.get_state()
-            for name, generator in self.generators.items()
-        }
-        if num_processes() == 1:
-            torch.save(states, path)
-            return
-        gathered: list = [None] * num_processes()
-        torch.distributed.all_gather_object(gathered, states)
-        if torch.distributed.get_rank() == 0:
-            torch.save({_PROCESSES: gathered}, path)
+        states = {n: g.get_state() for n, g in self.generators.items()}
+        every = gather(states)
+        # What one process saves is upstream's file.
+        saved = states if len(every) == 1 else {_PROCESSES: every}
+        if if_main_process():
+            torch.save(saved, path)
 
     @mark_as_loader
     def load(self, path: str | Path, end_of_epoch: bool) -> None:
@@ -99,8 +95,7 @@ class ProcessRandomState(SaveableGenerator):
         saved = torch.load(path, weights_only=True)
         # What one process saved is that of the main process.
         states = saved.get(_PROCESSES, [saved])
-        distributed = is_distributed_initialized()
-        rank = torch.distributed.get_rank() if distributed else 0
+        rank = torch.distributed.get_rank() if num_processes() > 1 else 0
         if len(states) != num_processes():
             logger.warning(
                 "%s was saved by %d processes, and there are %d now: training "
@@ -109,9 +104,8 @@ class ProcessRandomState(SaveableGenerator):
                 len(states),
                 num_processes(),
             )
-        if rank >= len(states):
-            return
-        for name, state in states[rank].items():
+        own = states[rank] if rank < len(states) else {}
+        for name, state in own.items():
             # A checkpoint may be from a machine with other devices.
             if name in self.generators:
                 self.generators[name].set_state(state)

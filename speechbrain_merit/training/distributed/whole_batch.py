@@ -106,24 +106,23 @@ def average_over_processes(
     if num_processes() == 1:
         return {key: mean for key, (mean, _) in means.items()}
     device = next(iter(means.values()))[0].device
-    weights = {
-        key: torch.as_tensor(weight, dtype=torch.float64).to(device)
-        for key, (_, weight) in means.items()
-    }
-    sums = _sum_over_processes(
-        {
-            key: mean.detach().double() * weights[key]
-            for key, (mean, _) in means.items()
-        },
-        weights,
-    )
+    weights = [
+        torch.as_tensor(weight, dtype=torch.float64).to(device)
+        for _, weight in means.values()
+    ]
+    # In one piece, for every exchange costs time of its own.
+    pieces = [torch.stack(weights)]
+    for (mean, _), weight in zip(means.values(), weights, strict=True):
+        pieces.append((mean.detach().double() * weight).reshape(-1))
+    flat = torch.cat(pieces)
+    torch.distributed.all_reduce(flat)
+    totals, *sums = flat.split([piece.numel() for piece in pieces])
     averaged = {}
-    for key, (mean, _) in means.items():
-        total, total_weight = sums[key]
-        total_weight = total_weight.where(total_weight > 0, 1.0)
-        factor = num_processes() * weights[key] / total_weight
+    for number, (key, (mean, _)) in enumerate(means.items()):
+        total = totals[number].where(totals[number] > 0, 1.0)
+        factor = num_processes() * weights[number] / total
         # What is added is zero, with this process's part of the gradient.
-        averaged[key] = (total / total_weight).to(mean.dtype) + (
+        averaged[key] = (sums[number].view_as(mean) / total).to(mean.dtype) + (
             mean - mean.detach()
         ) * factor.to(mean.dtype)
     return averaged
@@ -134,26 +133,3 @@ _MEANS = [
     for field in dataclasses.fields(RouterMeans)
     if field.name != "num_frames"
 ]
-
-
-def _sum_over_processes(
-    values: Mapping[object, torch.Tensor],
-    weights: Mapping[object, torch.Tensor],
-) -> dict[object, tuple[torch.Tensor, torch.Tensor]]:
-    # In one piece, for every exchange costs time of its own.
-    pieces = [*values.values(), *weights.values()]
-    flat = torch.cat([piece.reshape(-1) for piece in pieces])
-    torch.distributed.all_reduce(flat)
-    summed = [
-        part.view_as(piece)
-        for part, piece in zip(
-            flat.split([piece.numel() for piece in pieces]), pieces, strict=True
-        )
-    ]
-    return dict(
-        zip(
-            values,
-            zip(summed[: len(values)], summed[len(values) :], strict=True),
-            strict=True,
-        )
-    )
