@@ -14,7 +14,7 @@ from speechbrain_merit.lobes import EnhanceThenClassify, JointModel
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 
 from .encoders import traceable_states
-from .integrators import traceable_integrator
+from .integrators import make_traceable
 from .spectrum import InverseTransform, Transform
 
 
@@ -38,7 +38,8 @@ class TraceableModel(nn.Module):
         self.standardization = model.encoder.standardization
         self.minimum_samples = model.encoder.features.minimum_samples
         self.states = traceable_states(model.encoder)
-        self.integrator = traceable_integrator(model.integrator, tasks)
+        make_traceable(model.integrator)
+        self.integrator = model.integrator
         self.frontend = model.frontend
         if ENHANCE in tasks:
             window, hop = self.frontend.window, self.frontend.hop_length
@@ -70,7 +71,7 @@ class TraceableModel(nn.Module):
         states = self.states(normalised)
         if self.standardization is not None:
             states = self.standardization(states)
-        features = self.integrator(states)
+        features = self.integrator(states, None, self.tasks).features
         outputs = []
         if ENHANCE in self.tasks:
             enhanced = self._enhance(normalised, features[ENHANCE])
