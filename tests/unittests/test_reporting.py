@@ -8,7 +8,6 @@ import csv
 import json
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,7 +31,6 @@ from speechbrain_merit.experiments.report.score_tables import (
     probability,
 )
 from speechbrain_merit.experiments.report.scores import Estimate, score_systems
-from speechbrain_merit.metrics.results import MIXTURE_COLUMNS
 
 # Finding and reading
 
@@ -54,39 +52,17 @@ def test_two_runs_of_the_same_kind_are_refused(tmp_path):
         find_runs([tmp_path])
 
 
-def without_columns(folder: Path) -> None:
-    """Makes results of an earlier version, which did not name speakers."""
-    path = folder / "per_utterance.csv"
+def test_results_that_do_not_name_the_speakers_are_refused(tmp_path):
+    path = write_run(tmp_path / "old") / "per_utterance.csv"
     with open(path) as stream:
         rows = list(csv.DictReader(stream))
-    plan = {}
-    for row in rows:
-        fields = {k: row.pop(c) or None for c, k in MIXTURE_COLUMNS.items()}
-        for key in ("start_s", "duration_s"):
-            fields[key] = float(fields[key])
-        if fields["noise_offset"] is not None:
-            fields["noise_offset"] = int(fields["noise_offset"])
-        plan[row["id"]] = fields
+    columns = [column for column in rows[0] if column != "speaker"]
     with open(path, "w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
+        writer = csv.DictWriter(stream, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
-    (folder / "manifests").mkdir()
-    (folder / "manifests" / "mixtures_test.json").write_text(json.dumps(plan))
-
-
-def test_results_of_an_earlier_version_are_read_with_their_plan(tmp_path):
-    new = read_run(write_run(tmp_path / "new"))
-    folder = write_run(tmp_path / "old")
-    without_columns(folder)
-    old = read_run(folder)
-    assert old.speakers == new.speakers
-    assert old.mixtures == new.mixtures
-    (folder / "manifests" / "mixtures_test.json").unlink()
-    with pytest.raises(
-        ValueError, match="does not name the speakers.*--test_o"
-    ):
-        read_run(folder)
+    with pytest.raises(ValueError, match="name the speakers.*--test_only"):
+        read_run(path.parent)
 
 
 def test_a_run_has_what_its_system_does(tmp_path):

@@ -305,15 +305,9 @@ def test_the_shortest_utterance_can_be_drawn(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"log1p_spectrum": np.zeros((1, 101, 201))}, r"\(1, 101, 201\)"),
-        ({"log1p_spectrum": np.zeros((0, 201))}, r"\(0, 201\)"),
-        ({"log1p_spectrum": np.zeros((101, 1))}, r"\(101, 1\)"),
-        ({"experts": {}}, "no experts"),
-        ({"experts": {"emotion": np.zeros((48, 1), int)}}, r"\(48, 1\)"),
-        ({"experts": {"emotion": np.full(48, -1)}}, "one true frame"),
         (
             {"experts": {"emotion": np.zeros(80, int)}},
-            "emotion last 1.600 s, .* 1.000 s",
+            "experts last 1.600 s, .* 1.000 s",
         ),
         ({"hop_s": 0.02, "frame_s": 0.01}, "0.480 s, .* 2.000 s"),
     ],

@@ -346,9 +346,8 @@ def test_an_interruption_ends_what_is_running(script, monkeypatch):
     runs = plan(script, ["sparse_merit"], [0], ["--pause=60"])
 
     class Interrupted(Progress):
-        def show(self, running):
-            if running:
-                raise KeyboardInterrupt
+        def started(self, name, device):
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         sweep(script, runs, progress=Interrupted(1))

@@ -18,7 +18,6 @@ from speechbrain_merit.metrics.results import MIXTURE_COLUMNS
 
 RESULTS = "results.json"
 UTTERANCES = "per_utterance.csv"
-PLAN = Path("manifests") / "mixtures_test.json"
 # Where train.py puts what a run with --debug wrote.
 DEBUG_FOLDER = "debug"
 
@@ -201,8 +200,7 @@ def read_run(folder: str | Path, system: str | None = None) -> Run:
     FileNotFoundError
         If a file is missing.
     ValueError
-        If it is not known who spoke, as in results of earlier versions whose
-        manifests are gone.
+        If there is no utterance, or it is not known who spoke.
 
     Example
     -------
@@ -217,7 +215,12 @@ def read_run(folder: str | Path, system: str | None = None) -> Run:
         rows = list(csv.DictReader(stream))
     if not rows:
         raise ValueError(f"{folder / UTTERANCES} holds no utterance.")
-    rows = _add_mixtures(rows, folder)
+    if not set(MIXTURE_COLUMNS) <= set(rows[0]):
+        raise ValueError(
+            f"{folder / UTTERANCES} does not name the speakers: an earlier "
+            "version wrote it. Test the model again, with the command that "
+            "trained it and --test_only."
+        )
     speakers = dict(sorted((row["utterance"], row["speaker"]) for row in rows))
     lines = {name: number for number, name in enumerate(speakers)}
     found = [_condition(row) for row in rows]
@@ -274,28 +277,6 @@ def read_run(folder: str | Path, system: str | None = None) -> Run:
 
 def _number(text: str) -> float:
     return float(text or "nan")
-
-
-def _add_mixtures(
-    rows: Sequence[dict[str, str]], folder: Path
-) -> list[dict[str, str]]:
-    """Adds speaker and noise to the rows of an earlier version."""
-    if set(MIXTURE_COLUMNS) <= set(rows[0]):
-        return list(rows)
-    if not (folder / PLAN).is_file():
-        raise ValueError(
-            f"{folder / UTTERANCES} does not name the speakers, and there is "
-            f"no {folder / PLAN}: an earlier version wrote it. Test the model "
-            "again, with the command that trained it and --test_only."
-        )
-    plan = json.loads((folder / PLAN).read_text("utf-8"))
-    return [{**row, **_mixture(plan[row["id"]])} for row in rows]
-
-
-def _mixture(fields: Mapping[str, Any]) -> dict[str, str]:
-    """The columns of a mixture as the csv module writes them."""
-    values = {c: fields[key] for c, key in MIXTURE_COLUMNS.items()}
-    return {c: "" if v is None else str(v) for c, v in values.items()}
 
 
 def _condition(row: Mapping[str, str]) -> Condition:

@@ -6,17 +6,13 @@ Authors
 
 import datetime
 import json
-import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from tqdm import tqdm
 
 from speechbrain_merit.metrics.results_table import markdown_rows, mean_text
 
 from .plan import PlannedRun
-
-TRAIN_LOG = "train_log.txt"
 
 
 class Progress(tqdm):
@@ -89,45 +85,6 @@ class Progress(tqdm):
             f"{status}{duration}{because}"
         )
         self.update()
-
-    def show(self, running: Sequence[PlannedRun]) -> None:
-        """Shows how far the runs are.
-
-        Arguments
-        ---------
-        running : sequence of PlannedRun
-            Those that are running.
-        """
-        self.set_postfix_str(
-            ", ".join(f"{run.name} {epoch_of(run.folder)}" for run in running)
-        )
-
-
-def epoch_of(folder: Path) -> str:
-    """Says which epoch a run has finished.
-
-    Arguments
-    ---------
-    folder : Path
-        Its output folder.
-
-    Returns
-    -------
-    str
-        Such as `epoch 3`; nothing before the first.
-
-    Example
-    -------
-    >>> folder = Path(getfixture("tmpdir"))
-    >>> _ = (folder / TRAIN_LOG).write_text("epoch: 2, lr: 1\\nepoch: 3, lr: 1")
-    >>> epoch_of(folder)
-    'epoch 3'
-    """
-    path = folder / TRAIN_LOG
-    if not path.is_file():
-        return ""
-    epochs = re.findall(r"^epoch: (\d+)", path.read_text("utf-8"), re.MULTILINE)
-    return f"epoch {epochs[-1]}" if epochs else ""
 
 
 def summary_text(

@@ -120,7 +120,6 @@ class Scheduler:
             while self.waiting or self.active:
                 self._collect()
                 self._start_what_can()
-                self.progress.show([active.run for active in self.active])
                 if self.waiting or self.active:
                     time.sleep(self.poll_s)
         finally:
