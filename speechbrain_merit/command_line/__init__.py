@@ -15,6 +15,8 @@ from .subcommand import add_subcommand
 
 logger = get_logger(__name__)
 
+_COMMANDS = (process, demo, export, export_onnx, import_official, report, sweep)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a subcommand.
@@ -48,15 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", required=True
     )
-    for command in (
-        process,
-        demo,
-        export,
-        export_onnx,
-        import_official,
-        report,
-        sweep,
-    ):
+    for command in _COMMANDS:
         name = command.__name__.rpartition(".")[2].replace("_", "-")
         add_subcommand(commands, name, command.run)
     arguments = vars(parser.parse_args(argv))

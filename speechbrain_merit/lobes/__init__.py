@@ -23,6 +23,8 @@ from .waveform_normalization import WaveformNormalization, WaveformStatistics
 from .weighted_layer_sum import WeightedLayerSum
 from .weighted_sum_integrator import WeightedSumIntegrator
 
+# Models of strangers may name whatever is listed here: nothing that fetches,
+# reads or runs something else.
 __all__ = [
     "AttentiveStatisticsPooling",
     "BidirectionalLSTM",

@@ -1,7 +1,7 @@
 """Building the model of a folder without running anything that is in it.
 
 hyperparams.yaml may name any function, and SpeechBrain calls it. Here, names
-are looked up in one list of parts of models; of the file, nothing is read but
+are looked up among the parts that lobes exports; of the file, nothing is read but
 the model and its sample rate. A model gets memory only for weights that are in
 the folder; it may still ask for more time than there is.
 
@@ -30,26 +30,6 @@ from .encoder_settings import checked_settings
 from .folder import read_emotions
 from .weights import check_weights, read_weight_file
 
-# Parts that a model may have; a new lobe that has no part in fetching or
-# running anything else needs its name here.
-PARTS = (
-    "AttentiveStatisticsPooling",
-    "EmotionHead",
-    "EnhanceThenClassify",
-    "Expert",
-    "JointModel",
-    "LayerSumExpert",
-    "MeanPooling",
-    "ShortcutIntegrator",
-    "SparseMoE",
-    "SpectralFrontend",
-    "SpectralMaskHead",
-    "SubbandHead",
-    "WaveformNormalization",
-    "WeightedLayerSum",
-    "WeightedSumIntegrator",
-    "make_pooling",
-)
 # Descriptions and labels take some thousands.
 _MOST_BYTES = 200_000
 # Low enough that sizes which are no tensor's ask for no memory to speak of.
@@ -214,9 +194,10 @@ def _size(part: nn.Module, name: str) -> int:
 
 
 _CALLABLE: dict[str, Callable] = {
+    # What lobes exports is all that a model may have.
     **{
         f"speechbrain_merit.lobes.{name}": getattr(lobes, name)
-        for name in PARTS
+        for name in lobes.__all__
     },
     "speechbrain_merit.lobes.SpeechEncoder": _encoder,
     "getattr": _size,
@@ -231,8 +212,8 @@ def _make(
     line = node.start_mark.line + 1
     if name not in _CALLABLE:
         raise ValueError(
-            f"line {line} names {name!r}: only parts of "
-            f"speechbrain_merit.lobes are built, which are {', '.join(PARTS)}"
+            f"line {line} names {name!r}: only parts that "
+            "speechbrain_merit.lobes exports are built"
         )
     arguments: list[Any] = []
     options: dict[Any, Any] = {}

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from hyperpyyaml import load_hyperpyyaml
+from transformers import WavLMConfig
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_merit.data.atomic_write import atomic_write
@@ -19,9 +20,11 @@ from speechbrain_merit.pretrained.encoder_settings import own_settings
 from speechbrain_merit.pretrained.folder import write_pretrained_folder
 from speechbrain_merit.pretrained.safe_loading import no_more_parameters_than
 
-from .published_checkpoint import OfficialCheckpoint, read_official
-from .published_files import EMOTION_HEAD
-from .tensor_names import rename, sizes_of
+from . import published_files as files
+from .encoder_config import from_official_config
+from .scalar_pickle import read_mean_and_std
+from .tensor_names import Weights, rename, sizes_of
+from .weight_files import read_checkpoint, read_state_dict
 
 GATES = ("sparse", "dense")
 # The published order of the classes.
@@ -81,12 +84,20 @@ def import_official(
         )
     if gate not in GATES:
         raise ValueError(f"Unknown gate {gate!r}: use one of {GATES}.")
-    checkpoint = read_official(source)
-    sizes = sizes_of(checkpoint.weights)
+    paths = files.find_official_files(source)
+    official_config = read_checkpoint(paths[files.ENCODER_CONFIG]).get("cfg")
+    if not isinstance(official_config, Mapping):
+        raise ValueError(
+            f"{paths[files.ENCODER_CONFIG]} holds no configuration under 'cfg'."
+        )
+    config = from_official_config(official_config)
+    mean_and_std = read_mean_and_std(paths[files.NORMALIZATION])
+    weights = {name: read_state_dict(paths[name]) for name in files.WEIGHTS}
+    sizes = sizes_of(weights)
     num_classes = sizes["num_classes"]
     if not len(emotions) == len(set(emotions)) == num_classes:
         raise ValueError(
-            f"{EMOTION_HEAD} scores {num_classes} emotions, but the names are "
+            f"{files.EMOTION_HEAD} scores {num_classes} emotions, but the names are "
             f"{', '.join(emotions)}: give one for each, in the order of the "
             "scores."
         )
@@ -94,8 +105,8 @@ def import_official(
         _name_of(source), gate, sizes["num_experts"], emotions, license
     )
     with atomic_write(destination) as partial:
-        settings = _settings(checkpoint, sizes, gate)
-        _write_model(partial, checkpoint, settings, emotions)
+        settings = _settings(config, mean_and_std, sizes, gate)
+        _write_model(partial, settings, weights, emotions)
         (partial / "README.md").write_text(card, encoding="utf-8")
 
 
@@ -107,27 +118,26 @@ def _name_of(source: str | Path) -> str:
 
 def _write_model(
     folder: Path,
-    checkpoint: OfficialCheckpoint,
     settings: Mapping[str, Any],
+    weights: Weights,
     emotions: Sequence[str],
 ) -> None:
     template = TEMPLATES.get_template("imported_model.yaml.jinja")
     text = template.render(settings)
     # Without weights of its own, so that those in the files need no copy.
-    num_tensors = sum(map(len, checkpoint.weights.values()))
+    num_tensors = sum(map(len, weights.values()))
     with torch.device("meta"), no_more_parameters_than(num_tensors):
         model = load_hyperpyyaml(text)["model"]
-    normalization = model.encoder.normalization
-    normalization.mean = torch.tensor(checkpoint.mean)
-    normalization.std = torch.tensor(checkpoint.std)
+    normalization = "encoder.normalization."
     expected = {
         name: tensor
         for name, tensor in model.state_dict().items()
-        if not name.startswith("encoder.normalization.")
+        if not name.startswith(normalization)
     }
-    model.load_state_dict(
-        rename(expected, checkpoint.weights), strict=False, assign=True
-    )
+    ours = rename(expected, weights)
+    for name in ("mean", "std"):
+        ours[normalization + name] = torch.tensor(settings[name])
+    model.load_state_dict(ours, assign=True)
     labels = CategoricalEncoder()
     labels.update_from_iterable(emotions)
     folder.mkdir(parents=True, exist_ok=True)
@@ -137,16 +147,18 @@ def _write_model(
 
 
 def _settings(
-    checkpoint: OfficialCheckpoint, sizes: Mapping[str, int], gate: str
+    config: WavLMConfig,
+    mean_and_std: tuple[float, float],
+    sizes: Mapping[str, int],
+    gate: str,
 ) -> dict[str, Any]:
-    config, dense = checkpoint.encoder_config, gate == "dense"
+    dense = gate == "dense"
     return {
         # JSON is YAML.
         "encoder_config": json.dumps(own_settings(config)),
         "width": config.hidden_size,
         "num_layers": config.num_hidden_layers + 1,
-        "mean": checkpoint.mean,
-        "std": checkpoint.std,
+        **dict(zip(("mean", "std"), mean_and_std, strict=True)),
         "top_k": sizes["num_experts"] if dense else 1,
         "router_learning": "probability" if dense else "straight_through",
         **sizes,

@@ -5,13 +5,13 @@ Authors
 """
 
 import json
-import os
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 
@@ -65,27 +65,24 @@ def export_onnx(
     >>> export_onnx(None, "model.onnx")  # doctest: +SKIP
     """
     onnx = import_package("onnx")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
     network = traceable(model.mods.model)
-    _export(network, partial)
-    graph = onnx.load(partial)
-    metadata = {
-        "emotions": json.dumps(model.emotions),
-        "sample_rate_hz": str(model.hparams.sample_rate_hz),
-        "minimum_samples": str(network.minimum_samples),
-    }
-    onnx.helper.set_model_props(graph, metadata)
-    onnx.save(graph, partial)
-    found = largest_differences(model, partial)
-    # Nor is NaN within a tolerance.
-    if not all(found[name] <= TOLERANCES[name] for name in found):
-        raise ValueError(
-            f"{path} is not written: it differs from PyTorch by {found}, and "
-            f"by no more than {TOLERANCES} may it."
-        )
-    os.replace(partial, path)
+    with atomic_write(path) as partial:
+        _export(network, partial)
+        graph = onnx.load(partial)
+        metadata = {
+            "emotions": json.dumps(model.emotions),
+            "sample_rate_hz": str(model.hparams.sample_rate_hz),
+            "minimum_samples": str(network.minimum_samples),
+        }
+        onnx.helper.set_model_props(graph, metadata)
+        onnx.save(graph, partial)
+        found = largest_differences(model, partial)
+        # Nor is NaN within a tolerance.
+        if not all(found[name] <= TOLERANCES[name] for name in found):
+            raise ValueError(
+                f"{path} is not written: it differs from PyTorch by {found}, "
+                f"and by no more than {TOLERANCES} may it."
+            )
     return found
 
 

@@ -8,11 +8,12 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from speechbrain_merit.data.atomic_write import atomic_write
 
 from .requirements import import_package
 
@@ -75,10 +76,8 @@ def quantize_weights(source: str | Path, destination: str | Path) -> None:
     for node in reversed(nodes):
         graph.node.insert(0, node)
     onnx.checker.check_model(model)
-    destination = Path(destination)
-    partial = destination.with_name(f"{destination.name}.partial")
-    onnx.save(model, partial)
-    os.replace(partial, destination)
+    with atomic_write(destination) as partial:
+        onnx.save(model, partial)
 
 
 def _find_weights(graph: Any, weights: dict[str, Any]) -> dict[str, int]:
