@@ -117,16 +117,12 @@ class ChunkSplitter:
 
 
 def _check_sizes(chunk_size: int, overlap: int, grid: int) -> None:
-    if grid < 1 or chunk_size < grid or not 0 <= overlap <= chunk_size // 2:
+    on_grid = grid >= 1 and chunk_size % grid == overlap % grid == 0
+    if not (on_grid and 0 <= overlap <= chunk_size // 2 and chunk_size > 0):
         raise ValueError(
-            f"Chunks of {chunk_size} samples cannot overlap by {overlap}: give "
-            f"at least {max(grid, 1)} to a chunk, and at most half of it to "
-            "the overlap."
-        )
-    if chunk_size % grid or overlap % grid:
-        raise ValueError(
-            f"Chunks of {chunk_size} samples with an overlap of {overlap} are "
-            f"not on the grid of {grid}: make both multiples of it."
+            f"Chunks of {chunk_size} samples cannot overlap by {overlap} on a "
+            f"grid of {grid}: give multiples of it, at least one to a chunk, "
+            "and at most half of the chunk to the overlap."
         )
 
 
