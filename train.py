@@ -163,6 +163,7 @@ class DualTaskBrain(MultiTaskBrain):
 
     def append_valid_stats(self, predictions, batch):
         """Scores a batch of development mixtures, utterance by utterance."""
+        spectrum = predictions.spectrum
         if EMOTION in self.model.tasks:
             self.emotion_stats.append(
                 batch.id,
@@ -172,16 +173,11 @@ class DualTaskBrain(MultiTaskBrain):
         if ENHANCE in self.model.tasks:
             target = self.model.target_log1p(*batch.clean, predictions)
             errors = (
-                l1_loss(
-                    x, target, predictions.spectrum.lengths, reduction="batch"
-                )
-                for x in (
-                    predictions.enhanced_log1p,
-                    predictions.spectrum.log1p,
-                )
+                l1_loss(x, target, spectrum.lengths, reduction="batch").tolist()
+                for x in (predictions.enhanced_log1p, spectrum.log1p)
             )
             self.errors += [
-                {"id": name, "enhanced": float(enhanced), "noisy": float(noisy)}
+                {"id": name, "enhanced": enhanced, "noisy": noisy}
                 for name, enhanced, noisy in zip(batch.id, *errors, strict=True)
             ]
 
@@ -193,24 +189,24 @@ class DualTaskBrain(MultiTaskBrain):
             found["targets"] = batch.emotion_index.data.squeeze(1)
         if ENHANCE in self.model.tasks:
             lengths = batch.noisy.lengths
-            found["enhanced"] = self.model.enhanced_waveform(
-                predictions, lengths
-            )
-            found["clean"] = batch.clean.data
-            found["noisy"] = batch.noisy.data
-            found["lengths"] = lengths
+            found |= {
+                "enhanced": self.model.enhanced_waveform(predictions, lengths),
+                "clean": batch.clean.data,
+                "noisy": batch.noisy.data,
+                "lengths": lengths,
+            }
+        plan = self.datasets["test"].data
+        conditions = [
+            Condition(plan[name]["condition"], plan[name]["snr_db"])
+            for name in batch.id
+        ]
         rows = self.scorer.append(
-            [self.condition_of(name) for name in batch.id],
+            conditions,
             batch.id,
             routing=predictions.integration.routing,
             **found,
         )
         self.test_progress.append(rows)
-
-    def condition_of(self, name):
-        """Looks up the condition of a test mixture."""
-        fields = self.datasets["test"].data[name]
-        return Condition(fields["condition"], fields["snr_db"])
 
     def on_stage_start(self, stage, epoch=None):
         """Prepares empty statistics, and the epoch's mixing and freezing."""
@@ -351,19 +347,17 @@ class DualTaskBrain(MultiTaskBrain):
     @torch.no_grad()
     def write_timelines(self):
         """Draws where the gates sent the first utterance of each condition."""
-        drawn, test_set = set(), self.datasets["test"]
+        first, test_set = {}, self.datasets["test"]
         for row in self.test_rows:
-            condition = self.condition_of(row["id"])
-            if condition in drawn:
-                continue
-            drawn.add(condition)
-            index = test_set.data_ids.index(row["id"])
-            batch = PaddedBatch([test_set[index]])
+            condition = Condition(row["noise"], row["snr_db"])
+            first.setdefault(condition, row["id"])
+        for condition, name in first.items():
+            batch = PaddedBatch([test_set[test_set.data_ids.index(name)]])
             with self.evaluation_ctx:
                 output = self.compute_forward(batch, sb.Stage.TEST)
             write_timeline(
                 self.result_folder,
-                f"{self.hparams.system}, {row['id']}",
+                f"{self.hparams.system}, {name}",
                 condition,
                 output,
                 self.hparams.sample_rate_hz,

@@ -5,10 +5,11 @@ Authors
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from speechbrain_merit.data.atomic_write import atomic_write
 
 _BEGINNING = '{"file": '
 
@@ -66,10 +67,8 @@ class ResultLines:
         """
         for name in files:
             self._lines.pop(name, None)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(self.path.name + ".partial")
-        partial.write_text("".join(self._lines.values()), encoding="utf-8")
-        os.replace(partial, self.path)
+        with atomic_write(self.path) as partial:
+            partial.write_text("".join(self._lines.values()), "utf-8")
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Adds a line.
