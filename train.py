@@ -125,7 +125,7 @@ class DualTaskBrain(MultiTaskBrain):
     def compute_objectives(self, predictions, batch, stage):
         """Computes the balanced sum of all losses, and keeps statistics."""
         losses = dict(predictions.integration.auxiliary_losses)
-        weights = {}
+        train, weights = stage == sb.Stage.TRAIN, {}
         if ENHANCE in self.model.tasks:
             weights[ENHANCE] = predictions.spectrum.counts.sum()
             target = self.model.target_log1p(*batch.clean, predictions)
@@ -141,13 +141,11 @@ class DualTaskBrain(MultiTaskBrain):
                 predictions.logits,
                 labels,
                 self.class_weights,
-                self.hparams.label_smoothing
-                if stage == sb.Stage.TRAIN
-                else 0.0,
+                self.hparams.label_smoothing if train else 0.0,
             )
         self.num_batches += 1
         self.routing_stats.append(predictions.integration.routing)
-        if stage == sb.Stage.TRAIN:
+        if train:
             losses = whole_batch_losses(
                 losses, weights, predictions.integration
             )
@@ -447,13 +445,12 @@ class DualTaskBrain(MultiTaskBrain):
             self.batches_per_epoch,
             self.grad_accumulation_factor,
         )
+        num_warmup_steps = round(self.hparams.warmup_fraction * num_steps)
         self.lr_schedules = {}
         for name, optimizer in self.optimizers_dict.items():
             self.lr_schedules[name] = self.hparams.lr_schedule(
                 initial_value=optimizer.param_groups[0]["lr"],
-                num_warmup_steps=round(
-                    self.hparams.warmup_fraction * num_steps
-                ),
+                num_warmup_steps=num_warmup_steps,
                 # The last value is zero, which would waste a step.
                 num_training_steps=num_steps + 1,
             )
@@ -479,11 +476,9 @@ class DualTaskBrain(MultiTaskBrain):
         if not self.is_borrowed:
             self.load_best_weights(max_key, min_key)
         self.test_progress.open(self.identify_test())
-        if self.test_progress.rows:
-            logger.info(
-                "Resuming the test after %d utterances",
-                len(self.test_progress.rows),
-            )
+        num_done = len(self.test_progress.rows)
+        if num_done > 0:
+            logger.info("Resuming the test after %d utterances", num_done)
         if EMOTION in self.model.tasks and not self.is_borrowed:
             self.calibrate()
 
@@ -508,9 +503,8 @@ class DualTaskBrain(MultiTaskBrain):
             max_num_checkpoints=self.hparams.num_averaged_checkpoints,
         )
         if checkpoints:
-            self.model.load_state_dict(
-                average_checkpoints(checkpoints, "model")
-            )
+            mean = average_checkpoints(checkpoints, "model")
+            self.model.load_state_dict(mean)
         elif self.debug:
             logger.warning("No checkpoint: debugging with the present weights.")
         else:
