@@ -67,8 +67,10 @@ def test_two_processes_train_as_one(tmp_path, data):
         assert result.returncode == 0, result.stdout[-3000:]
     one, two = weights_of(tmp_path / "one"), weights_of(tmp_path / "two")
     for name, value in one.items():
+        # A hundredth of the way that weights go here, 5e-3 to 8e-3: AdamW
+        # divides by the gradient's size, and so makes rounding larger.
         torch.testing.assert_close(
-            two[name], value, rtol=0, atol=1e-5, msg=name
+            two[name], value, rtol=0, atol=5e-5, msg=name
         )
     logs = [
         [float(text) for text in re.findall(NUMBER, log.read_text())]
