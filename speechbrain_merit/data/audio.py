@@ -8,14 +8,18 @@ Authors
 
 import functools
 import math
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import soundfile
 import torch
 import torchaudio
 
-from speechbrain.dataio import audio_io
+from speechbrain.utils.logger import get_logger
+
+from .decoding import Source, UnusableAudio, name_of, naming, open_audio
+
+logger = get_logger(__name__)
 
 # Larger than in any format of 32 bits, also where the numbers are taken as they
 # are; the squares of larger ones soon exceed float32.
@@ -25,8 +29,9 @@ LOWEST_RATE_HZ = 1000
 # Taps of the filter that changes a rate: a gigabyte while it is made. It takes
 # a pair of rates with hardly a common divisor to exceed that.
 MOST_TAPS = 2**24
-# What opening and decoding raise; the last one for names not in UTF-8.
-_UNREADABLE = (RuntimeError, OSError, MemoryError, UnicodeEncodeError)
+# The energy of a mean of channels, as a share of what channels have that have
+# nothing in common: below it, they cancel each other.
+_CANCELLED = 0.1
 
 
 def read_mono(
@@ -40,7 +45,7 @@ def read_mono(
     Arguments
     ---------
     path : str
-        Any file that soundfile reads.
+        Any regular file that `open_audio` opens.
     sample_rate_hz : int
         Sample rate of the result.
     start_s : float
@@ -62,31 +67,30 @@ def read_mono(
     Example
     -------
     >>> path = str(getfixture("tmpdir") / "stereo.wav")
-    >>> audio_io.save(path, torch.zeros(2, 48000), 48000)
+    >>> soundfile.write(path, torch.zeros(48000, 2).numpy(), 48000)
     >>> read_mono(path, 16000, start_s=0.25).shape
     torch.Size([12000])
     """
-    try:
-        file_rate_hz = audio_io.info(path).sample_rate
+    end_s = math.inf if duration_s is None else start_s + duration_s
+    with (
+        naming(
+            path, ". Remove it from the corpus or replace it by a sound copy."
+        ),
+        open_audio(path, end_s) as file,
+    ):
+        file_rate_hz = file.samplerate
         _check_rate(file_rate_hz, sample_rate_hz)
-        samples, _ = audio_io.load(
-            path,
-            dtype=torch.float32,
-            frame_offset=round(start_s * file_rate_hz),
-            num_frames=(
-                -1 if duration_s is None else round(duration_s * file_rate_hz)
-            ),
-        )
-    except (RuntimeError, OSError, MemoryError, ValueError) as error:
-        raise ValueError(
-            f"{path} cannot be read as audio: {_reason(path, error)}. Remove "
-            "it from the "
-            "corpus or replace it by a sound copy."
-        ) from error
-    if samples.shape[1] == 0:
+        start = round(start_s * file_rate_hz)
+        if isinstance(file, soundfile.SoundFile):
+            start = min(start, file.frames)
+        file.seek(start)
+        count = -1 if duration_s is None else round(duration_s * file_rate_hz)
+        samples = torch.from_numpy(file.read(count, "float32", always_2d=True))
+    if len(samples) == 0:
         raise ValueError(f"{path} holds no samples from {start_s:.3f} s on.")
     _check_samples(samples, path)
-    return resample(samples.mean(dim=0), file_rate_hz, sample_rate_hz)
+    mono = _mix_down(samples, _loudest_if_cancelled([samples], path))
+    return resample(mono, file_rate_hz, sample_rate_hz)
 
 
 def resample(waveform: torch.Tensor, from_hz: int, to_hz: int) -> torch.Tensor:
@@ -124,14 +128,14 @@ def resample(waveform: torch.Tensor, from_hz: int, to_hz: int) -> torch.Tensor:
 
 
 def read_mono_blocks(
-    path: str, sample_rate_hz: int, block_s: float
+    source: Source, sample_rate_hz: int, block_s: float
 ) -> Iterator[torch.Tensor]:
     """Reads what `read_mono` reads, a block at a time.
 
     Arguments
     ---------
-    path : str
-        Any file that soundfile reads.
+    source : str or Path or file object
+        Anything that `open_audio` opens.
     sample_rate_hz : int
         Sample rate of the result.
     block_s : float
@@ -152,37 +156,110 @@ def read_mono_blocks(
     Example
     -------
     >>> path = str(getfixture("tmpdir") / "stereo.wav")
-    >>> audio_io.save(path, torch.zeros(2, 48000), 48000)
+    >>> soundfile.write(path, torch.zeros(48000, 2).numpy(), 48000)
     >>> [len(block) for block in read_mono_blocks(path, 16000, 0.4)]
     [6393, 6400, 3200, 7]
     """
-    try:
-        with soundfile.SoundFile(path) as file:
-            _check_rate(file.samplerate, sample_rate_hz)
-            yield from resample_blocks(
-                _mono_blocks(file, path, block_s),
-                file.samplerate,
-                sample_rate_hz,
-            )
-    except (*_UNREADABLE, _UnusableRate) as error:
-        raise ValueError(
-            f"{path} cannot be read as audio: {_reason(path, error)}"
-        ) from error
+    with naming(source):
+        with open_audio(source) as file:
+            channel = None
+            if file.channels > 1:
+                frames = _frame_blocks(file, source, block_s)
+                channel = _loudest_if_cancelled(frames, source)
+        yield from _resampled(
+            source,
+            sample_rate_hz,
+            block_s,
+            lambda frames: _mix_down(frames, channel),
+        )
 
 
-def _mono_blocks(
-    file: soundfile.SoundFile, path: str, block_s: float
+def read_channel_blocks(
+    source: Source, sample_rate_hz: int, block_s: float
 ) -> Iterator[torch.Tensor]:
+    """Reads as `read_mono_blocks` does, every channel for itself.
+
+    Arguments
+    ---------
+    source : str or Path or file object
+        As for `read_mono_blocks`.
+    sample_rate_hz : int
+        As for `read_mono_blocks`.
+    block_s : float
+        As for `read_mono_blocks`.
+
+    Yields
+    ------
+    torch.Tensor
+        The next samples in float32, `[channel, time]`.
+
+    Raises
+    ------
+    ValueError
+        As `read_mono_blocks` does.
+
+    Example
+    -------
+    >>> path = str(getfixture("tmpdir") / "stereo.wav")
+    >>> soundfile.write(path, torch.zeros(16000, 2).numpy(), 16000)
+    >>> [tuple(b.shape) for b in read_channel_blocks(path, 16000, 0.6)]
+    [(2, 9600), (2, 6400)]
+    """
+    with naming(source):
+        yield from _resampled(source, sample_rate_hz, block_s, torch.t)
+
+
+def _resampled(
+    source: Source,
+    sample_rate_hz: int,
+    block_s: float,
+    pick: Callable[[torch.Tensor], torch.Tensor],
+) -> Iterator[torch.Tensor]:
+    """Resamples what is picked of frames, `[time, channel]`."""
+    with open_audio(source) as file:
+        _check_rate(file.samplerate, sample_rate_hz)
+        blocks = map(pick, _frame_blocks(file, source, block_s))
+        yield from resample_blocks(blocks, file.samplerate, sample_rate_hz)
+
+
+def _frame_blocks(
+    file: Any, source: Source, block_s: float
+) -> Iterator[torch.Tensor]:
+    """Gives all of a file, `[time, channel]` each."""
     block_size = max(round(block_s * file.samplerate), 1)
     empty = True
     # Read until nothing comes: some containers do not know their length.
     while len(frames := file.read(block_size, "float32", always_2d=True)):
-        block = torch.from_numpy(frames).mean(dim=1)
-        _check_samples(block, path)
+        block = torch.from_numpy(frames)
+        _check_samples(block, name_of(source))
         yield block
         empty = False
     if empty:
-        raise ValueError(f"{path} holds no samples.")
+        raise ValueError(f"{name_of(source)} holds no samples.")
+
+
+def _mix_down(frames: torch.Tensor, channel: int | None) -> torch.Tensor:
+    return frames.mean(dim=1) if channel is None else frames[:, channel]
+
+
+def _loudest_if_cancelled(
+    blocks: Iterable[torch.Tensor], source: Source
+) -> int | None:
+    """Picks a channel where the mean of all, `[time, channel]`, loses them."""
+    mixed = each = torch.zeros((), dtype=torch.float64)
+    for frames in blocks:
+        mixed = mixed + frames.mean(dim=1).double().square().sum()
+        each = each + frames.double().square().sum(dim=0)
+    # Means of channels with nothing in common have so much.
+    independent = each.mean() / each.numel()
+    if mixed >= _CANCELLED * independent:
+        return None
+    loudest = int(each.argmax())
+    logger.warning_once(
+        f"The channels of {name_of(source)} cancel each other: only channel "
+        f"{loudest + 1}, the loudest, is taken."
+    )
+    return loudest
 
 
 def _check_samples(samples: torch.Tensor, path: str) -> None:
@@ -192,20 +269,6 @@ def _check_samples(samples: torch.Tensor, path: str) -> None:
             f"{path} holds samples that are not finite numbers, or beyond "
             f"{LOUDEST_SAMPLE:g}, where full scale is 1: write the file anew."
         )
-
-
-def _reason(path: str, error: Exception) -> str:
-    """Says why a file cannot be read, where the library does not."""
-    if not os.path.exists(path):
-        return "there is no such file"
-    if os.path.isdir(path):
-        return "it is a folder"
-    # Bytes that are no text become characters that no text has.
-    if any("\udc80" <= letter <= "\udcff" for letter in os.fspath(path)):
-        return "its name is not in UTF-8: rename it"
-    if not os.access(path, os.R_OK):
-        return "nobody allows this program to read it"
-    return str(error)
 
 
 def resample_blocks(
@@ -219,7 +282,7 @@ def resample_blocks(
     Arguments
     ---------
     blocks : iterable of torch.Tensor
-        Consecutive samples, `[time]` each.
+        Consecutive samples, `[..., time]` each.
     from_hz : int
         Sample rate of the input.
     to_hz : int
@@ -228,7 +291,7 @@ def resample_blocks(
     Yields
     ------
     torch.Tensor
-        The next resampled samples, `[time]`; as many in total as `resample`
+        The next resampled samples, `[..., time]`; as many in total as `resample`
         gives.
 
     Example
@@ -251,25 +314,23 @@ def resample_blocks(
     # What precedes a signal is silence, for `resample` too.
     buffer = torch.zeros(margin)
     for block in blocks:
-        buffer = torch.cat([buffer, block])
-        ready = max((len(buffer) - 2 * margin) // period, 0)
+        before = buffer.expand(*block.shape[:-1], -1)
+        buffer = torch.cat([before, block], dim=-1)
+        ready = max((buffer.shape[-1] - 2 * margin) // period, 0)
         if ready:
             stop = margin + ready * period
-            resampled = resampler(buffer[: stop + margin])
-            yield resampled[new_margin : new_margin + ready * new_period]
-            buffer = buffer[ready * period :]
-    yield resampler(buffer)[new_margin:]
-
-
-class _UnusableRate(ValueError):
-    pass
+            resampled = resampler(buffer[..., : stop + margin])
+            stop = new_margin + ready * new_period
+            yield resampled[..., new_margin:stop]
+            buffer = buffer[..., ready * period :]
+    yield resampler(buffer)[..., new_margin:]
 
 
 def _check_rate(from_hz: int, to_hz: int) -> None:
     if from_hz == to_hz:
         return
     if min(from_hz, to_hz) < LOWEST_RATE_HZ:
-        raise _UnusableRate(
+        raise UnusableAudio(
             f"a sample rate of {min(from_hz, to_hz)} Hz is below that of any "
             "speech"
         )
@@ -278,7 +339,7 @@ def _check_rate(from_hz: int, to_hz: int) -> None:
     # Of torchaudio's default width.
     width = math.ceil(6 * period / (0.99 * min(period, new_period)))
     if new_period * (2 * width + period) > MOST_TAPS:
-        raise _UnusableRate(
+        raise UnusableAudio(
             f"getting from {from_hz} Hz to {to_hz} Hz takes too large a "
             "filter: convert it to a usual sample rate, if it really has that "
             "one"

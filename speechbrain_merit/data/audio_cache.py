@@ -18,7 +18,7 @@ from .atomic_write import atomic_write
 from .audio import read_mono
 
 # Part of every key; to be raised when `read_mono` gives other samples.
-_VERSION = 1
+_VERSION = 2
 
 
 class AudioCache:
@@ -79,7 +79,7 @@ class AudioCache:
         Arguments
         ---------
         path : str
-            Any file that soundfile reads.
+            As for `read_mono`.
         sample_rate_hz : int
             Sample rate of the result.
         start_s : float

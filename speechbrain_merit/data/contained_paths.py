@@ -87,8 +87,8 @@ def check_manifest_paths(
 
 
 def _below_root(path: str) -> str:
-    root, slash, rest = path.partition("/")
-    return rest if slash and root.startswith("{") else path
+    # After a root, one slash more does not begin at the top.
+    return path.partition("}")[2].lstrip("/") if path[:1] == "{" else path
 
 
 def _leaves_its_folder(path: str) -> bool:

@@ -7,6 +7,7 @@ Authors
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import soundfile
 
@@ -27,6 +28,70 @@ def speech(num_samples: int = RATE) -> np.ndarray:
         Samples, `[time]`.
     """
     return 0.1 * np.random.default_rng(0).standard_normal(num_samples)
+
+
+def encode(
+    path: Path,
+    samples: np.ndarray,
+    codec: str,
+    rate_hz: int = RATE,
+    write_xing: str = "1",
+    **options: str,
+) -> Path:
+    """Writes what soundfile cannot, by PyAV.
+
+    Arguments
+    ---------
+    path : Path
+        Its extension tells the container.
+    samples : numpy.ndarray
+        `[time]`, or `[channel, time]`.
+    codec : str
+        FFmpeg's name of it.
+    rate_hz : int
+        Sample rate.
+    write_xing : str
+        Of MP3: whether its header tells the length, `0` or `1`.
+    **options : str
+        Of the codec, as FFmpeg has them.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    samples = np.atleast_2d(samples).astype(np.float32)
+    layout = "mono" if len(samples) == 1 else "stereo"
+    muxing = {"write_xing": write_xing} if path.suffix == ".mp3" else {}
+    with av.open(path, "w", options=muxing) as container:
+        stream = container.add_stream(
+            codec, rate=rate_hz, layout=layout, options=options
+        )
+        frame = av.AudioFrame.from_ndarray(samples, "fltp", layout)
+        frame.sample_rate, frame.pts = rate_hz, 0
+        for part in (frame, None):
+            container.mux(stream.encode(part))
+    return path
+
+
+def without_length(path: Path) -> Path:
+    """Sets the sizes in a WAV file to 0, as where a recorder died.
+
+    Arguments
+    ---------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    Path
+        The same.
+    """
+    contents = bytearray(path.read_bytes())
+    for place in (4, contents.index(b"data") + 4):
+        contents[place : place + 4] = bytes(4)
+    path.write_bytes(contents)
+    return path
 
 
 def _with(value: float) -> np.ndarray:

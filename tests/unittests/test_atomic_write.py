@@ -1,5 +1,9 @@
 """Files are whole or not there."""
 
+import os
+import stat
+from pathlib import Path
+
 import pytest
 
 from speechbrain_merit.data.atomic_write import atomic_write
@@ -54,3 +58,39 @@ def test_two_writers_do_not_meet(tmp_path):
 def test_nothing_written_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a"):
         pass
+
+
+def test_a_link_is_written_through(tmp_path):
+    (tmp_path / "disk").mkdir()
+    link = tmp_path / "link.json"
+    link.symlink_to(tmp_path / "disk" / "real.json")
+    for text in ("first", "second"):
+        with atomic_write(link) as partial:
+            partial.write_text(text)
+        assert link.is_symlink()
+        assert (tmp_path / "disk" / "real.json").read_text() == text
+    assert len(list(tmp_path.rglob("*"))) == 3
+
+
+def test_a_pipe_stays_and_is_given_what_was_written(tmp_path):
+    pipe = tmp_path / "pipe.txt"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with atomic_write(pipe) as partial:
+        assert partial.suffix == ".txt"
+        partial.write_text("whole")
+    assert os.read(reader, 99) == b"whole"
+    os.close(reader)
+    assert list(tmp_path.iterdir()) == [pipe] and pipe.is_fifo()
+
+
+def test_a_device_stays(tmp_path):
+    node = tmp_path / "null"
+    try:
+        os.mknod(node, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        node.write_text("")
+    except OSError:
+        node = Path(os.devnull)
+    with atomic_write(node) as partial:
+        partial.write_text("lost")
+    assert node.is_char_device()

@@ -532,7 +532,13 @@ def test_an_encoder_brings_no_code(encoder, sprung):
 
 # -------------------------------------------------------------------- corpora
 
-OUTSIDE = ["{data_root}/../a.wav", "../a.wav", "{data_root}/b/../../a.wav"]
+OUTSIDE = [
+    "{data_root}/../a.wav",
+    "../a.wav",
+    "{data_root}/b/../../a.wav",
+    "{data_root}//../../a.wav",
+    "{data_root}../../a.wav",
+]
 
 
 @pytest.mark.parametrize("wav", OUTSIDE)
@@ -595,7 +601,11 @@ def test_names_of_files_to_write_are_numbers(tmp_path, number):
 
 def test_a_noise_list_stays_in_its_folder(tmp_path):
     path = tmp_path / "noise.csv"
-    for wav in ("{noise_root}/../a.wav", "$noise_root/b/../../a.wav"):
+    for wav in (
+        "{noise_root}/../a.wav",
+        "$noise_root/b/../../a.wav",
+        "{noise_root}//../../a.wav",
+    ):
         path.write_text(f"ID,wav\n1,{wav}\n")
         with pytest.raises(ValueError, match=r"noise\.csv names .*a\.wav"):
             list_recordings(tmp_path, "manifests", {"train": str(path)})

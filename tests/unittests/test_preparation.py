@@ -10,7 +10,9 @@ from speechbrain.dataio import audio_io
 from speechbrain_merit.data.manifests import NOISE_KEYS, write_manifest
 from speechbrain_merit.data.preparation import (
     Utterance,
+    audio_files,
     durations,
+    layout_error,
     measure_durations,
     prepare_corpus,
     prepare_noise,
@@ -20,13 +22,13 @@ from speechbrain_merit.data.preparation import (
 @pytest.fixture
 def read_headers(monkeypatch):
     """Counts how often a header is read."""
-    read, real = [], audio_io.info
+    read, real = [], durations.audio_info
 
     def info(path):
         read.append(path)
         return real(path)
 
-    monkeypatch.setattr(durations.audio_io, "info", info)
+    monkeypatch.setattr(durations, "audio_info", info)
     return read
 
 
@@ -355,3 +357,18 @@ def test_a_corpus_needs_noise_for_every_part(tmp_path):
         prepare_corpus(*arguments, emotions=["sad"], noise=None)
     with pytest.raises(ValueError, match="noise_folder is not set"):
         prepare_corpus(utterances, tmp_path, None, tmp_path, 0, **options)
+
+
+# Folders unpacked twice
+
+
+def test_a_folder_in_itself_is_suggested(tmp_path):
+    write_sound(tmp_path / "wav" / "wav" / "a.wav")
+    with pytest.raises(FileNotFoundError, match="Did you mean .*wav/wav?"):
+        audio_files(tmp_path / "wav", ".wav")
+
+
+def test_what_lies_two_folders_down_is_suggested(tmp_path):
+    write_sound(tmp_path / "a" / "b" / "clean" / "a.wav")
+    error = layout_error(tmp_path, "clean", "clean")
+    assert str(error).endswith(f"Did you mean {tmp_path / 'a' / 'b'}?")

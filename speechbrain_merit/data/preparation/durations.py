@@ -1,4 +1,8 @@
-"""Durations of many files, from their headers, in parallel and remembered.
+"""Durations of many files, measured in parallel and remembered.
+
+WAV and FLAC are measured by their headers. Those of MP3 and Ogg may tell too
+little, see `open_audio`, so these are decoded, a thousand times as fast as they
+would play.
 
 Authors
  * The speechbrain-merit developers 2026
@@ -11,13 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from speechbrain.dataio import audio_io
+from speechbrain_merit.data.decoding import audio_info
 
 from .files import printable, read_sound
 
-# A path, its size and time of change, whether it was decoded: what an entry
-# of the cache holds for.
-_Stamp = tuple[str, int, int, bool]
+# Part of every entry; to be raised when files are measured otherwise.
+_VERSION = 2
+# A path, its size and time of change, whether it was decoded, the version: what
+# an entry of the cache holds for.
+_Stamp = tuple[str, int, int, bool, int]
 
 
 def measure_durations(
@@ -27,7 +33,7 @@ def measure_durations(
     num_jobs: int = 8,
     decode: bool = False,
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Measures files by reading their headers, unless it has done so before.
+    """Measures files, unless it has done so before.
 
     The cache file grows while files are measured, a JSON list per line, so
     that a run that was killed goes on where it was. A file that has changed
@@ -56,9 +62,9 @@ def measure_durations(
 
     Example
     -------
-    >>> import torch
+    >>> import soundfile
     >>> folder = Path(getfixture("tmpdir"))
-    >>> audio_io.save(folder / "a.wav", torch.ones(1, 8000), 16000)
+    >>> soundfile.write(folder / "a.wav", [0.5] * 8000, 16000)
     >>> measure_durations(folder, ["a.wav", "b.wav"], folder / "cache.jsonl")
     ({'a.wav': 0.5}, {'b.wav': '...b.wav is missing.'})
     """
@@ -110,14 +116,14 @@ def _measure(
         status = file.stat()
     except OSError:
         return None, f"{file} is missing."
-    stamp = (path, status.st_size, status.st_mtime_ns, decode)
+    stamp = (path, status.st_size, status.st_mtime_ns, decode, _VERSION)
     if stamp in known:
         return stamp, known[stamp]
     try:
         if decode:
             _, duration_s = read_sound(file)
         else:
-            duration_s = audio_io.info(str(file)).duration
-    except (RuntimeError, ValueError, OSError) as error:
+            duration_s = audio_info(file).duration
+    except ValueError as error:
         return stamp, str(error)
     return stamp, round(duration_s, 6)

@@ -4,6 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import torch
 
 from speechbrain.dataio import audio_io
 from speechbrain_merit.data.audio import read_mono, resample
+from speechbrain_merit.data.decoding import AUDIO_SUFFIXES, audio_info
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+# An MP3 file without a header of its own tells its length less exactly.
+_LEAST_DECODED = 0.99
 
 
 def audio_files(folder: Path, suffix: str) -> list[Path]:
@@ -32,6 +35,12 @@ def audio_files(folder: Path, suffix: str) -> list[Path]:
     list of Path
         The files, sorted by name.
 
+    Raises
+    ------
+    FileNotFoundError
+        If they lie one folder further down, as where an archive was unpacked
+        into a folder of its own name.
+
     Example
     -------
     >>> folder = Path(getfixture("tmpdir"))
@@ -40,15 +49,46 @@ def audio_files(folder: Path, suffix: str) -> list[Path]:
     >>> [path.name for path in audio_files(folder, ".wav")]
     ['a.wav', 'b.wav']
     """
-    return sorted(
+    found = sorted(
         path
         for path in folder.iterdir()
         if path.suffix.lower() == suffix and not path.name.startswith(".")
     )
+    if not found and any((folder / folder.name).glob(f"*{suffix}")):
+        raise layout_error(folder, f"*{suffix}", f"{suffix} files")
+    return found
 
 
 def find_audio(folder: str | Path) -> list[str]:
     """Lists the audio files of a folder and of all folders below it.
+
+    Arguments
+    ---------
+    folder : str or Path
+        Where to look, as `find_files` does.
+
+    Returns
+    -------
+    list of str
+        Those of its files that end with one of `AUDIO_SUFFIXES`.
+
+    Example
+    -------
+    >>> folder = Path(getfixture("tmpdir"))
+    >>> for name in ("b.wav", "a.FLAC", "._a.wav", "readme.txt"):
+    ...     (folder / name).touch()
+    >>> find_audio(folder)
+    ['a.FLAC', 'b.wav']
+    """
+    return [
+        path
+        for path in find_files(folder)
+        if Path(path).suffix.lower() in AUDIO_SUFFIXES
+    ]
+
+
+def find_files(folder: str | Path) -> list[str]:
+    """Lists the files of a folder and of all folders below it.
 
     Links are followed, wherever they lead; a folder that can be reached in
     several ways is listed once. Hidden files and folders are left out.
@@ -69,8 +109,8 @@ def find_audio(folder: str | Path) -> list[str]:
     >>> (folder / "rain").mkdir()
     >>> for name in ("b.wav", "rain/a.FLAC", "rain/._a.wav", "readme.txt"):
     ...     (folder / name).touch()
-    >>> find_audio(folder)
-    ['b.wav', 'rain/a.FLAC']
+    >>> find_files(folder)
+    ['b.wav', 'rain/a.FLAC', 'readme.txt']
     """
     found, seen = [], set()
     for place, subfolders, names in os.walk(folder, followlinks=True):
@@ -83,9 +123,7 @@ def find_audio(folder: str | Path) -> list[str]:
         subfolders[:] = sorted(name for name in subfolders if name[0] != ".")
         inside = Path(place).relative_to(folder)
         found += [
-            (inside / name).as_posix()
-            for name in names
-            if name[0] != "." and name.lower().endswith(AUDIO_SUFFIXES)
+            (inside / name).as_posix() for name in names if name[0] != "."
         ]
     return sorted(found)
 
@@ -128,8 +166,8 @@ def layout_error(
     Returns
     -------
     FileNotFoundError
-        Says what was looked for, what is there, and which folder one level
-        below has what was looked for, if any.
+        Says what was looked for, what is there, and which folder one or two
+        levels below has what was looked for, if any.
 
     Example
     -------
@@ -146,8 +184,8 @@ def layout_error(
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     found = ", ".join(names[:5]) + more if names else "nothing"
     message = f"{folder} has no {looked_for}: found {found}."
-    for nested in sorted(folder.iterdir()):
-        if nested.is_dir() and any(nested.glob(pattern)):
+    for nested in (*sorted(folder.glob("*/")), *sorted(folder.glob("*/*/"))):
+        if any(nested.glob(pattern)):
             return FileNotFoundError(f"{message} Did you mean {nested}?")
     return FileNotFoundError(message)
 
@@ -160,7 +198,7 @@ def read_sound(
     Arguments
     ---------
     path : str or Path
-        Any file that soundfile reads.
+        Any file that `read_mono` reads.
     sample_rate_hz : int, optional
         Sample rate of the result; the file's own by default.
 
@@ -184,19 +222,19 @@ def read_sound(
     >>> waveform.shape, duration_s
     (torch.Size([8000]), 0.5)
     """
-    try:
-        header = audio_io.info(str(path))
-    except RuntimeError as error:
-        raise ValueError(str(error)) from error
-    waveform = read_mono(str(path), header.sample_rate)
+    rate_hz = audio_info(path).sample_rate
+    waveform = read_mono(str(path), rate_hz)
     # The decoder stops at damage in compressed audio without a word.
-    if len(waveform) != header.num_frames:
-        raise ValueError(
-            f"{path} is damaged: {len(waveform)} of {header.num_frames} "
-            "samples can be decoded."
-        )
+    with contextlib.suppress(RuntimeError):
+        claimed = audio_io.info(str(path)).num_frames
+        if len(waveform) < _LEAST_DECODED * claimed:
+            raise ValueError(
+                f"{path} is damaged: {len(waveform)} of {claimed} samples can "
+                "be decoded."
+            )
     if not waveform.any():
         raise ValueError(f"{path} is digital silence.")
+    duration_s = len(waveform) / rate_hz
     if sample_rate_hz is not None:
-        waveform = resample(waveform, header.sample_rate, sample_rate_hz)
-    return waveform, header.duration
+        waveform = resample(waveform, rate_hz, sample_rate_hz)
+    return waveform, duration_s

@@ -40,7 +40,7 @@ _DNS_FOLDERS = (
 _DNS_FREESOUND = re.compile(
     r"(?P<type>.+?)_?Freesound_(?P<source>.*)_\d+", re.I
 )
-_ROOT = re.compile(r"^(\{\w+\}|\$\w+)/")
+_ROOT = re.compile(r"^(\{\w+\}|\$\w+)/+")
 
 
 @dataclasses.dataclass(frozen=True)
