@@ -10,11 +10,15 @@ from typing import Any
 
 import torch
 
+from speechbrain_merit.data.samples import as_samples
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 
 from .loaded_model import LoadedModel
 from .stock_adapters import EmotionEmbedding
 from .timeline import EmotionSegment
+
+# Where floats are taken for numbers as integers have them.
+FAR_BEYOND_FULL_SCALE = 10.0
 
 
 @dataclasses.dataclass
@@ -93,7 +97,7 @@ class BatchProcessor(LoadedModel):
 
     def process_batch(
         self,
-        wavs: torch.Tensor,
+        wavs: Any,
         wav_lens: torch.Tensor | None = None,
         tasks: Sequence[str] | None = None,
     ) -> ProcessedSpeech:
@@ -101,9 +105,10 @@ class BatchProcessor(LoadedModel):
 
         Arguments
         ---------
-        wavs : torch.Tensor
+        wavs : torch.Tensor or array or list
             Samples at the model's `sample_rate_hz`, `[batch, time]`, or of
-            one utterance, `[time]`.
+            one utterance, `[time]`, as for `as_samples`. What is far beyond
+            full scale is processed at full scale, and comes back as loud.
         wav_lens : torch.Tensor, optional
             Relative lengths, `[batch]`.
         tasks : sequence of str, optional
@@ -120,31 +125,38 @@ class BatchProcessor(LoadedModel):
         ValueError
             If a sample is not a finite number.
         """
-        if wavs.ndim == 1:
-            wavs = wavs.unsqueeze(0)
-        wavs = wavs.float().to(self.device)
-        _check_finite(wavs)
-        if wav_lens is not None:
-            wav_lens = wav_lens.to(self.device)
+        wavs, wav_lens, scales = self._prepared(wavs, wav_lens)
         model = self.mods.model
         with torch.no_grad(), self.inference_ctx:
             output = model(wavs, wav_lens, tasks)
         enhanced = log_posteriors = None
         if output.enhanced_log1p is not None:
-            enhanced = model.enhanced_waveform(output, wav_lens)
+            enhanced = scales * model.enhanced_waveform(output, wav_lens)
         if output.logits is not None:
             log_posteriors = output.logits.float().log_softmax(dim=1)
         return ProcessedSpeech.of(self.emotions, enhanced, log_posteriors)
 
+    def _prepared(
+        self, wavs: Any, wav_lens: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
+        """Gives a batch as the model takes it, lengths, and taken levels."""
+        wavs = torch.atleast_2d(as_samples(wavs)).to(self.device)
+        _check_finite(wavs)
+        if wav_lens is not None:
+            wav_lens = torch.as_tensor(wav_lens).to(self.device)
+        peaks = wavs.abs().amax(dim=1, keepdim=True)
+        scales = torch.where(peaks > FAR_BEYOND_FULL_SCALE, peaks, 1.0)
+        return wavs / scales, wav_lens, scales
+
     def encode_batch(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
+        self, wavs: Any, wav_lens: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Represents the emotion of a batch, as `EncoderClassifier` does.
 
         Arguments
         ---------
-        wavs : torch.Tensor
-            Samples, `[batch, time]`.
+        wavs : torch.Tensor or array or list
+            As for `process_batch`.
         wav_lens : torch.Tensor, optional
             Relative lengths, `[batch]`.
 
@@ -153,21 +165,20 @@ class BatchProcessor(LoadedModel):
         torch.Tensor
             Input of the emotion head's last layer, `[batch, 1, channel]`.
         """
-        if wav_lens is not None:
-            wav_lens = wav_lens.to(self.device)
+        wavs, wav_lens, _ = self._prepared(wavs, wav_lens)
         embed = EmotionEmbedding(self.mods.model)
         with torch.no_grad(), self.inference_ctx:
-            return embed(wavs.float().to(self.device), wav_lens)
+            return embed(wavs, wav_lens)
 
     def classify_batch(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
+        self, wavs: Any, wav_lens: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
         """Names the emotions of a batch, as `EncoderClassifier` does.
 
         Arguments
         ---------
-        wavs : torch.Tensor
-            Samples, `[batch, time]`.
+        wavs : torch.Tensor or array or list
+            As for `process_batch`.
         wav_lens : torch.Tensor, optional
             Relative lengths, `[batch]`.
 
@@ -180,14 +191,14 @@ class BatchProcessor(LoadedModel):
         return self.process_batch(wavs, wav_lens, [EMOTION]).scored()
 
     def enhance_batch(
-        self, noisy: torch.Tensor, lengths: torch.Tensor | None = None
+        self, noisy: Any, lengths: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Enhances a batch, as `WaveformEnhancement` does.
 
         Arguments
         ---------
-        noisy : torch.Tensor
-            Samples, `[batch, time]`.
+        noisy : torch.Tensor or array or list
+            As for `process_batch`.
         lengths : torch.Tensor, optional
             Relative lengths, `[batch]`.
 
@@ -199,14 +210,14 @@ class BatchProcessor(LoadedModel):
         return found(self.process_batch(noisy, lengths, [ENHANCE]).enhanced)
 
     def forward(
-        self, wavs: torch.Tensor, wav_lens: torch.Tensor | None = None
+        self, wavs: Any, wav_lens: torch.Tensor | None = None
     ) -> ProcessedSpeech:
         """Runs `process_batch`.
 
         Arguments
         ---------
-        wavs : torch.Tensor
-            Samples, `[batch, time]`.
+        wavs : torch.Tensor or array or list
+            As for `process_batch`.
         wav_lens : torch.Tensor, optional
             Relative lengths, `[batch]`.
 

@@ -22,7 +22,7 @@ class Chunk(NamedTuple):
     start : int
         Position of its first sample in the signal.
     samples : torch.Tensor
-        Its samples, `[time]`.
+        Its samples, `[..., time]`.
     """
 
     start: int
@@ -31,7 +31,7 @@ class Chunk(NamedTuple):
     @property
     def end(self) -> int:
         """Position after its last sample."""
-        return self.start + len(self.samples)
+        return self.start + self.samples.shape[-1]
 
 
 class ChunkSplitter:
@@ -82,7 +82,7 @@ class ChunkSplitter:
         Arguments
         ---------
         block : torch.Tensor
-            Samples, `[time]`, as many as there are.
+            Samples, `[..., time]`, as many as there are.
 
         Returns
         -------
@@ -90,14 +90,16 @@ class ChunkSplitter:
             Those that are complete and not the last one.
         """
         chunks = []
-        self._buffer = torch.cat([self._buffer, block])
+        self._buffer = torch.cat([self._buffer, block], dim=-1)
         # With a step of the grid to spare, there is more than this chunk and
         # the last one is another.
-        while len(self._buffer) >= self._step + self.chunk_size + self.grid:
+        least = self.chunk_size + self.grid
+        while self._buffer.shape[-1] >= self._step + least:
             # This chunk's samples stay: the last one may begin among them.
-            self._buffer = self._buffer[self._step :]
+            self._buffer = self._buffer[..., self._step :]
             self._start += self._step
-            chunks.append(Chunk(self._start, self._buffer[: self.chunk_size]))
+            samples = self._buffer[..., : self.chunk_size]
+            chunks.append(Chunk(self._start, samples))
             self._step = self.chunk_size - self.overlap
         return chunks
 
@@ -109,11 +111,12 @@ class ChunkSplitter:
         list of Chunk
             The last one; none for a signal without samples.
         """
-        surplus = max(len(self._buffer) - self.chunk_size, 0)
+        size = self._buffer.shape[-1]
+        surplus = max(size - self.chunk_size, 0)
         last = surplus // self.grid * self.grid
-        if len(self._buffer) == 0:
+        if size == 0:
             return []
-        return [Chunk(self._start + last, self._buffer[last:])]
+        return [Chunk(self._start + last, self._buffer[..., last:])]
 
 
 def _check_sizes(chunk_size: int, overlap: int, grid: int) -> None:
@@ -170,13 +173,13 @@ class CrossFade:
         samples = chunk.samples
         if self._tail is not None:
             begin = self._end - self.overlap - chunk.start
-            samples = samples[begin:].clone()
-            samples[: self.overlap] *= self._rising
-            samples[: self.overlap] += self._tail * (1 - self._rising)
-        final = max(len(samples) - self.overlap, 0)
+            samples = samples[..., begin:].clone()
+            samples[..., : self.overlap] *= self._rising
+            samples[..., : self.overlap] += self._tail * (1 - self._rising)
+        final = max(samples.shape[-1] - self.overlap, 0)
         # A copy: a part of the chunk would keep all of it in memory.
-        self._tail, self._end = samples[final:].clone(), chunk.end
-        return samples[:final]
+        self._tail, self._end = samples[..., final:].clone(), chunk.end
+        return samples[..., :final]
 
     def flush(self) -> torch.Tensor:
         """Ends the signal.

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from speechbrain.utils.data_utils import batch_pad_right
-from speechbrain_merit.data.audio import read_mono_blocks
+from speechbrain_merit.data.audio import read_channel_blocks, read_mono_blocks
+from speechbrain_merit.data.samples import as_source
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 
 from .batch_processing import BatchProcessor, ProcessedSpeech, found
@@ -31,14 +32,14 @@ class JointEnhancementClassifier(BatchProcessor):
     """
 
     def classify_file(
-        self, path: str | Path, **options: Any
+        self, path: Any, **options: Any
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
         """Names the emotion of a file of any rate, channels and length.
 
         Arguments
         ---------
-        path : str or Path
-            Any audio file that soundfile reads.
+        path : str or Path or file object or torch.Tensor or array or list
+            As for `process_file`.
         **options : Any
             As for `process_file`, e.g. `chunk_s`.
 
@@ -51,7 +52,7 @@ class JointEnhancementClassifier(BatchProcessor):
 
     def enhance_file(
         self,
-        path: str | Path,
+        path: Any,
         output_filename: str | Path | None = None,
         **options: Any,
     ) -> torch.Tensor:
@@ -60,7 +61,7 @@ class JointEnhancementClassifier(BatchProcessor):
         Arguments
         ---------
         path : str or Path
-            Any audio file that soundfile reads.
+            As for `process_file`.
         output_filename : str or Path, optional
             As for `process_file`.
         **options : Any
@@ -76,7 +77,7 @@ class JointEnhancementClassifier(BatchProcessor):
 
     def process_file(
         self,
-        path: str | Path,
+        path: Any,
         output_filename: str | Path | None = None,
         tasks: Sequence[str] | None = None,
         chunk_s: float = CHUNK_S,
@@ -84,6 +85,8 @@ class JointEnhancementClassifier(BatchProcessor):
         timeline: bool = False,
         keep_sample_rate: bool = False,
         return_enhanced: bool = True,
+        keep_channels: bool = False,
+        sample_rate_hz: int | None = None,
     ) -> ProcessedSpeech:
         """Enhances and classifies a file of any length in one pass.
 
@@ -95,13 +98,13 @@ class JointEnhancementClassifier(BatchProcessor):
 
         Arguments
         ---------
-        path : str or Path
-            Any audio file that soundfile reads, of any sample rate and
-            number of channels.
+        path : str or Path or file object or torch.Tensor or array or list
+            A recording of any sample rate and number of channels: a file or
+            pipe, or samples, `[time]` or `[channel, time]`, see `as_source`.
         output_filename : str or Path, optional
-            File for the enhanced speech, mono, at the level of the input and
-            as long; its extension tells the format. It appears when it is
-            whole, and may be the input itself.
+            File for the enhanced speech, mono, at the level and depth of the
+            input and as long; its extension tells the format. It appears when
+            it is whole, and may be the input itself.
         tasks : sequence of str, optional
             Some of `enhance` and `emotion`; all that the model has by default.
         chunk_s : float
@@ -118,11 +121,17 @@ class JointEnhancementClassifier(BatchProcessor):
         return_enhanced : bool
             Whether to return the enhanced speech. Without it, memory does not
             grow with the file.
+        keep_channels : bool
+            Whether to enhance every channel for itself. Otherwise it is their
+            mean, or the loudest one where they cancel each other.
+        sample_rate_hz : int, optional
+            Sample rate of samples; the model's by default.
 
         Returns
         -------
         ProcessedSpeech
-            As `process_batch`, for a batch of one.
+            As `process_batch`, for a batch of one, or of as many as there are
+            channels to enhance; the emotion is then the mean of theirs.
 
         Raises
         ------
@@ -135,12 +144,15 @@ class JointEnhancementClassifier(BatchProcessor):
         check_output(output_filename, tasks)
         stream = self.stream(chunk_s, overlap_s, tasks)
         rate_hz = self.hparams.sample_rate_hz
+        source = as_source(path, sample_rate_hz or rate_hz)
+        read = read_channel_blocks if keep_channels else read_mono_blocks
         kept = use_blocks(
-            stream.run(read_mono_blocks(str(path), rate_hz, chunk_s)),
+            stream.run(read(source, rate_hz, chunk_s)),
             rate_hz,
+            source,
             output_filename,
             return_enhanced,
-            like=path if keep_sample_rate else None,
+            keep_sample_rate,
         )
         return self._file_result(
             kept if ENHANCE in tasks else None, stream.timeline, timeline
@@ -148,12 +160,13 @@ class JointEnhancementClassifier(BatchProcessor):
 
     def process_files(
         self,
-        paths: Sequence[str | Path],
+        paths: Sequence[Any],
         output_filenames: Sequence[str | Path] | None = None,
         tasks: Sequence[str] | None = None,
         timeline: bool = False,
         keep_sample_rate: bool = False,
         return_enhanced: bool = True,
+        sample_rate_hz: int | None = None,
     ) -> list[ProcessedSpeech]:
         """Enhances and classifies files in one batch, all in memory at once.
 
@@ -163,8 +176,8 @@ class JointEnhancementClassifier(BatchProcessor):
 
         Arguments
         ---------
-        paths : sequence of str or Path
-            As for `process_file`.
+        paths : sequence
+            Each as for `process_file`.
         output_filenames : sequence of str or Path, optional
             One for each file, as for `process_file`.
         tasks : sequence of str, optional
@@ -174,6 +187,8 @@ class JointEnhancementClassifier(BatchProcessor):
         keep_sample_rate : bool
             As for `process_file`.
         return_enhanced : bool
+            As for `process_file`.
+        sample_rate_hz : int, optional
             As for `process_file`.
 
         Returns
@@ -197,13 +212,14 @@ class JointEnhancementClassifier(BatchProcessor):
             )
         for output in outputs:
             check_output(output, tasks)
-        waveforms = [self.read_file(path) for path in paths]
+        rate_hz = self.hparams.sample_rate_hz
+        sources = [as_source(path, sample_rate_hz or rate_hz) for path in paths]
+        waveforms = [self.read_file(source) for source in sources]
         padded, lengths = batch_pad_right(waveforms)
         batch = self.process_batch(padded, lengths, tasks)
-        rate_hz = self.hparams.sample_rate_hz
         results = []
-        for number, (path, output, samples) in enumerate(
-            zip(paths, outputs, waveforms, strict=True)
+        for number, (source, output, samples) in enumerate(
+            zip(sources, outputs, waveforms, strict=True)
         ):
             heard = EmotionTimeline(self.emotions, rate_hz, overlap=0)
             if EMOTION in tasks:
@@ -213,9 +229,13 @@ class JointEnhancementClassifier(BatchProcessor):
             if ENHANCE in tasks:
                 enhanced = found(batch.enhanced)
                 blocks = [enhanced[number, : len(samples)].cpu()]
-                like = path if keep_sample_rate else None
                 kept = use_blocks(
-                    blocks, rate_hz, output, return_enhanced, like
+                    blocks,
+                    rate_hz,
+                    source,
+                    output,
+                    return_enhanced,
+                    keep_sample_rate,
                 )
             results.append(self._file_result(kept, heard, timeline))
         return results
@@ -276,7 +296,7 @@ class JointEnhancementClassifier(BatchProcessor):
     ) -> ProcessedSpeech:
         judged = None
         if enhanced is not None:
-            enhanced = enhanced.unsqueeze(0).to(self.device)
+            enhanced = torch.atleast_2d(enhanced).to(self.device)
         if not heard.is_empty:
             judged = heard.log_posteriors().unsqueeze(0).to(self.device)
         result = ProcessedSpeech.of(self.emotions, enhanced, judged)
@@ -284,20 +304,23 @@ class JointEnhancementClassifier(BatchProcessor):
             result.timeline = heard.segments()
         return result
 
-    def read_file(self, path: str | Path) -> torch.Tensor:
+    def read_file(
+        self, path: Any, sample_rate_hz: int | None = None
+    ) -> torch.Tensor:
         """Reads a file as the model takes it; it is neither linked nor copied.
 
         Arguments
         ---------
-        path : str or Path
-            Any audio file that soundfile reads.
+        path : str or Path or file object or torch.Tensor or array or list
+            As for `process_file`.
+        sample_rate_hz : int, optional
+            As for `process_file`.
 
         Returns
         -------
         torch.Tensor
             Samples, mono at the model's `sample_rate_hz`, `[time]`.
         """
-        blocks = read_mono_blocks(
-            str(path), self.hparams.sample_rate_hz, CHUNK_S
-        )
-        return torch.cat(list(blocks))
+        rate_hz = self.hparams.sample_rate_hz
+        source = as_source(path, sample_rate_hz or rate_hz)
+        return torch.cat(list(read_mono_blocks(source, rate_hz, CHUNK_S)))

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.data.audio import read_mono_blocks
+from speechbrain_merit.data.decoding import Source
 from speechbrain_merit.metrics.routing_plots import expert_colour
 
 from .timeline import EmotionSegment
@@ -33,7 +34,7 @@ MINIMUM_POWER = 1e-12
 
 
 def plot_files(
-    before: str | Path,
+    before: Source,
     after: str | Path,
     segments: Sequence[EmotionSegment] | None,
     sample_rate_hz: int,
@@ -44,7 +45,7 @@ def plot_files(
 
     Arguments
     ---------
-    before : str or Path
+    before : str or Path or file object
         The recording.
     after : str or Path
         The enhanced speech.
@@ -81,7 +82,7 @@ def plot_files(
     duration_s = soundfile.info(str(after)).duration
     noisy, enhanced = (
         spectrogram_db(
-            read_mono_blocks(str(file), sample_rate_hz, BLOCK_S),
+            read_mono_blocks(file, sample_rate_hz, BLOCK_S),
             round(duration_s * sample_rate_hz),
             sample_rate_hz,
         )

@@ -6,8 +6,11 @@ Authors
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
+
+from speechbrain_merit.data.samples import as_samples
 
 from .batch_processing import ProcessedSpeech
 from .chunking import Chunk, ChunkSplitter, CrossFade
@@ -97,19 +100,20 @@ class SpeechStream:
             return None
         return self.timeline.log_posteriors()
 
-    def push(self, samples: torch.Tensor) -> torch.Tensor:
+    def push(self, samples: Any) -> torch.Tensor:
         """Takes the next samples and gives those that are ready.
 
         Arguments
         ---------
-        samples : torch.Tensor
-            At the model's `sample_rate_hz`, `[time]`, as many as there are.
+        samples : torch.Tensor or array or list
+            At the model's `sample_rate_hz`, `[time]`, as many as there are,
+            as for `as_samples`; or `[channel, time]`, to enhance each.
 
         Returns
         -------
         torch.Tensor
-            The next enhanced samples, `[time]`, on the CPU; often none, and
-            never any without the task `enhance`.
+            The next enhanced samples, of the same channels, on the CPU; often
+            none, and never any without the task `enhance`.
 
         Raises
         ------
@@ -118,13 +122,15 @@ class SpeechStream:
         """
         if self._finished:
             raise ValueError("The stream is finished: make another one.")
-        if samples.ndim != 1 or not torch.isfinite(samples).all():
+        samples = as_samples(samples)
+        if samples.ndim not in (1, 2) or not torch.isfinite(samples).all():
             raise ValueError(
-                "A stream takes samples as [time], finite numbers, not "
+                "A stream takes samples as [time] or [channel, time], finite "
+                "numbers, not "
                 f"{samples} of the shape {tuple(samples.shape)}."
             )
-        chunks = self._splitter.push(samples.detach().float().cpu())
-        return torch.cat([torch.zeros(0), *map(self._process, chunks)])
+        chunks = self._splitter.push(samples.detach().cpu())
+        return _join(map(self._process, chunks))
 
     def flush(self) -> torch.Tensor:
         """Ends the stream.
@@ -138,7 +144,7 @@ class SpeechStream:
             return torch.zeros(0)
         self._finished = True
         rest = map(self._process, self._splitter.flush())
-        return torch.cat([*rest, self._fade.flush()])
+        return _join([*rest, self._fade.flush()])
 
     def run(self, blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
         """Processes a whole signal.
@@ -161,8 +167,14 @@ class SpeechStream:
         result = self._process_chunk(chunk.samples)
         if result.log_posteriors is not None:
             self.timeline.append(
-                chunk.start, chunk.end, result.log_posteriors[0]
+                chunk.start, chunk.end, result.log_posteriors.mean(dim=0)
             )
         if result.enhanced is None:
             return torch.zeros(0)
-        return self._fade.push(Chunk(chunk.start, result.enhanced[0].cpu()))
+        enhanced = result.enhanced.cpu().reshape(chunk.samples.shape)
+        return self._fade.push(Chunk(chunk.start, enhanced))
+
+
+def _join(parts: Iterable[torch.Tensor]) -> torch.Tensor:
+    # No samples go with any number of channels.
+    return torch.cat([torch.zeros(0), *parts], dim=-1)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from bad_audio import encode, speech
 from toy_model import EMOTIONS, write_experiment
 
 from speechbrain_merit.command_line import main
@@ -49,6 +50,12 @@ def test_all_of_a_recording_is_shown(model, recording):
     )
     for image in (result.spectrograms, result.experts):
         assert image.mode == "RGB" and image.width > 800
+
+
+def test_a_recording_of_a_phone_is_shown(model, tmp_path):
+    path = encode(tmp_path / "memo.m4a", speech(48000), "aac")
+    result = analyse(model, path, step_s=2.0)
+    assert len(result.enhanced) == pytest.approx(48000, abs=2100)
 
 
 def test_models_without_emotions_or_experts(tmp_path, recording):
