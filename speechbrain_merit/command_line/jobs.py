@@ -5,14 +5,22 @@ Authors
 """
 
 import math
+import os
+import sys
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import soundfile
+from speechbrain.utils.logger import get_logger
+from speechbrain_merit.data.decoding import AUDIO_SUFFIXES, Source, audio_info
+from speechbrain_merit.data.preparation.files import find_files, printable
+from speechbrain_merit.data.samples import as_source
 
-# Extensions of soundfile's formats that are not the format's name.
-_OTHER_EXTENSIONS = {"AIF", "AIFC", "OGA", "OPUS", "SND"}
+logger = get_logger(__name__)
+
+# The name of what comes in by the standard input.
+STANDARD_INPUT = "-"
 
 
 class Job(NamedTuple):
@@ -24,10 +32,21 @@ class Job(NamedTuple):
         The recording.
     output : Path or None
         The file for the enhanced speech, where there is to be one.
+    contents : file object, optional
+        Of a recording that can be read only once.
+    stamp : dict, optional
+        Path, size and time of change of one that can be read again.
     """
 
     source: Path
     output: Path | None
+    contents: Source | None = None
+    stamp: dict[str, Any] | None = None
+
+    @property
+    def recording(self) -> Source:
+        """What is to be read."""
+        return self.source if self.contents is None else self.contents
 
     @property
     def plot(self) -> Path | None:
@@ -41,12 +60,14 @@ def find_jobs(inputs: Sequence[str], out: Path | None) -> list[Job]:
     Arguments
     ---------
     inputs : sequence of str
-        Files, taken as they are, and folders, searched for audio files at any
-        depth by their extension.
+        Files and pipes, taken as they are, `-` for the standard input, and
+        folders, searched for audio files at any depth by their extension.
+        What is left out of a folder is named in the log.
     out : Path or None
         Folder for the enhanced speech. What is found in a folder keeps its
-        place relative to that folder, and all of it becomes WAV. Nothing in
-        this folder is an input.
+        place relative to that folder, and all of it becomes WAV; files that
+        differ in the extension only keep that, too. Nothing in this folder
+        is an input.
 
     Returns
     -------
@@ -63,12 +84,14 @@ def find_jobs(inputs: Sequence[str], out: Path | None) -> list[Job]:
 
     Example
     -------
-    >>> for job in find_jobs(["a.flac", "other/b.wav"], Path("enhanced")):
+    >>> names = ["a.flac", "other/b.wav", "other/b.mp3"]
+    >>> for job in find_jobs(names, Path("enhanced")):
     ...     job.source.as_posix(), job.output.as_posix()
     ('a.flac', 'enhanced/a.wav')
-    ('other/b.wav', 'enhanced/b.wav')
+    ('other/b.wav', 'enhanced/b.wav.wav')
+    ('other/b.mp3', 'enhanced/b.mp3.wav')
     """
-    jobs: dict[Job, None] = {}
+    found: dict[Path, Path] = {}
     for given in map(Path, inputs):
         if given.is_dir():
             if out is not None and _lies_in(given, out):
@@ -76,30 +99,58 @@ def find_jobs(inputs: Sequence[str], out: Path | None) -> list[Job]:
                     f"{given} lies in the output folder {out}: choose another "
                     "folder for the output."
                 )
-            sources = sorted(_audio_files(given, out))
-            if not sources:
+            places = list(_audio_files(given, out))
+            if not places:
                 raise FileNotFoundError(f"{given} holds no audio file.")
-            places = [source.relative_to(given) for source in sources]
+            found.update((given / place, Path(place)) for place in places)
         else:
-            sources, places = [given], [Path(given.name)]
-        for source, place in zip(sources, places, strict=True):
-            output = None if out is None else out / place.with_suffix(".wav")
-            jobs[Job(source, output)] = None
-    if out is not None:
-        _check_outputs(jobs)
-    return list(jobs)
+            standard = str(given) == STANDARD_INPUT
+            found[given] = Path("stdin" if standard else given.name)
+    shared = Counter(place.with_suffix("") for place in found.values())
+    jobs = []
+    for source, place in found.items():
+        output = None
+        if out is not None:
+            alone = shared[place.with_suffix("")] == 1
+            output = out / (place.with_suffix("") if alone else place)
+            output = output.with_name(f"{output.name}.wav")
+        jobs.append(Job(source, output, *_read_or_stamp(source)))
+    _check_outputs(jobs)
+    return jobs
 
 
-def _audio_files(folder: Path, out: Path | None) -> Iterator[Path]:
-    extensions = _OTHER_EXTENSIONS.union(soundfile.available_formats())
-    for path in folder.rglob("*"):
-        # Hidden files are those that are not yet whole.
-        if path.name.startswith(".") or not path.is_file():
-            continue
+def _read_or_stamp(
+    source: Path,
+) -> tuple[Source | None, dict[str, Any] | None]:
+    """Reads what can be read only once, and tells of the rest as it is."""
+    standard = str(source) == STANDARD_INPUT
+    opened = as_source(sys.stdin.buffer if standard else source, 1)
+    if opened is not source:
+        return opened, None
+    try:
+        status = source.stat()
+    except OSError:
+        return None, None
+    return None, {
+        "path": os.path.abspath(source),
+        "size": status.st_size,
+        "mtime_ns": status.st_mtime_ns,
+    }
+
+
+def _audio_files(folder: Path, out: Path | None) -> Iterator[str]:
+    for place in find_files(folder):
+        path = folder / place
         if out is not None and _lies_in(path, out):
             continue
-        if path.suffix[1:].upper() in extensions:
-            yield path
+        if path.suffix.lower() not in AUDIO_SUFFIXES:
+            reason = "its extension is none of an audio file"
+        elif not path.is_file():
+            reason = "it is no regular file"
+        else:
+            yield place
+            continue
+        logger.warning("%s is left out: %s.", printable(str(path)), reason)
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
@@ -154,7 +205,7 @@ def make_batches(
     """
     if batch_size == 1:
         return [[job] for job in jobs]
-    durations_s = [_duration_s(job.source) for job in jobs]
+    durations_s = [_duration_s(job.recording) for job in jobs]
     order = sorted(range(len(jobs)), key=durations_s.__getitem__)
     short = [jobs[i] for i in order if durations_s[i] <= longest_s]
     alone = [jobs[i] for i in order if not durations_s[i] <= longest_s]
@@ -164,9 +215,8 @@ def make_batches(
     ] + [[job] for job in alone]
 
 
-def _duration_s(path: Path) -> float:
+def _duration_s(recording: Source) -> float:
     try:
-        return soundfile.info(str(path)).duration
-    # The last one for names that are not in UTF-8.
-    except (RuntimeError, OSError, UnicodeEncodeError):
+        return audio_info(recording).duration
+    except ValueError:
         return math.inf

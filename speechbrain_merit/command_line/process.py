@@ -4,15 +4,18 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import soundfile
 from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
+from speechbrain_merit.data.decoding import audio_info
 from speechbrain_merit.data.preparation.files import printable
 from speechbrain_merit.inference import (
     JointEnhancementClassifier,
@@ -21,15 +24,16 @@ from speechbrain_merit.inference import (
 from speechbrain_merit.inference.chunking import CHUNK_S, OVERLAP_S
 from speechbrain_merit.inference.spectrograms import plot_files
 from speechbrain_merit.lobes.joint_model import ENHANCE
+from speechbrain_merit.pretrained.folder import find_pretrained_folder
 
 from .jobs import Job, find_jobs, make_batches
 from .loading import load
-from .result_lines import ResultLines
+from .result_lines import MADE_FROM, ResultLines
 
 logger = get_logger(__name__)
 
-# What may be wrong with one file and leaves the others alone.
-FAILURES = (OSError, RuntimeError, ValueError)
+# In the folder of --out, where --json names no file for the results.
+LINES_FILE = ".results.jsonl"
 
 
 def run(
@@ -42,6 +46,7 @@ def run(
     timeline: bool = False,
     device: str | None = None,
     keep_sample_rate: bool = False,
+    keep_channels: bool = False,
     chunk_s: float = CHUNK_S,
     overlap_s: float = OVERLAP_S,
     batch_size: int = 1,
@@ -51,13 +56,14 @@ def run(
     """Enhances recordings and names the speaker's emotion.
 
     A run that was interrupted goes on where it stopped when the command is
-    given again.
+    given again: what was made of the same files by the same model with the
+    same options stays.
 
     Arguments
     ---------
     inputs : sequence of str
-        Recordings of any rate, length and number of channels, or folders of
-        them.
+        Recordings of any rate, length and number of channels, folders of
+        them, or - for the standard input.
     model : str
         Folder of a trained model or experiment, or a name on the hub; without
         --safe it runs code, so it must be trusted; merit-mini is the small
@@ -75,6 +81,8 @@ def run(
         Such as cpu or cuda:0; the best there is by default.
     keep_sample_rate : bool
         Write at the recording's sample rate, not at the model's.
+    keep_channels : bool
+        Enhance every channel for itself, rather than their mean.
     chunk_s : float
         Seconds that are processed at once, and steps of the time line.
     overlap_s : float
@@ -113,47 +121,60 @@ def run(
         raise ValueError("--plot goes into the folder of --out: give one.")
     if batch_size < 1:
         raise ValueError(f"--batch_size is {batch_size}: give at least 1.")
+    options = {
+        "chunk_s": chunk_s,
+        "overlap_s": overlap_s,
+        "keep_sample_rate": keep_sample_rate,
+        "keep_channels": keep_channels,
+    }
     jobs = find_jobs(inputs, out)
-    lines = None if json is None else ResultLines(json)
-    outputs = Outputs(lines, timeline, plot)
-    waiting = [job for job in jobs if overwrite or not outputs.has(job)]
-    if len(waiting) < len(jobs):
-        tqdm.write(f"{len(jobs) - len(waiting)} files are finished already.")
-    if not waiting:
-        return 0
-    loaded = load(model, safe, device)
-    tasks = _tasks(loaded, out)
-    # What is wrong with the options shows before any result is given up.
-    loaded.stream(chunk_s, overlap_s, tasks)
-    if lines is not None:
-        lines.forget(str(job.source) for job in waiting)
-    failures: dict[Path, Exception] = {}
-    with tqdm(total=len(waiting), unit="file", disable=None) as progress:
-        for batch in make_batches(waiting, batch_size, chunk_s):
-            results = _process(
-                loaded,
-                batch,
-                chunk_s,
-                overlap_s,
-                tasks=tasks,
-                timeline=timeline or plot,
-                keep_sample_rate=keep_sample_rate,
-                return_enhanced=False,
-            )
-            for job, result in zip(batch, results, strict=True):
-                try:
-                    if isinstance(result, Exception):
-                        raise result
-                    outputs.write(job, result, loaded.hparams.sample_rate_hz)
-                except FAILURES as error:
-                    failures[job.source] = error
-                progress.update()
+    path = Path(os.devnull) if out is None else out / LINES_FILE
+    with ResultLines(json or path) as lines:
+        wanted = {"model": _model_now(model), **options}
+        outputs = Outputs(lines, wanted, timeline, plot)
+        waiting = [job for job in jobs if overwrite or not outputs.has(job)]
+        if len(waiting) < len(jobs):
+            _say(f"{len(jobs) - len(waiting)} files are finished already.")
+        if not waiting:
+            return 0
+        loaded = load(model, safe, device)
+        tasks = _tasks(loaded, out)
+        # What is wrong with the options shows before any result is given up.
+        loaded.stream(chunk_s, overlap_s, tasks)
+        lines.forget([path for job in waiting for path in job[:2]])
+        # Channels are a batch already.
+        batch_size = 1 if keep_channels else batch_size
+        failures: dict[Path, Exception] = {}
+        with tqdm(total=len(waiting), unit="file", disable=None) as progress:
+            for batch in make_batches(waiting, batch_size, chunk_s):
+                results = _process(
+                    loaded, batch, tasks, timeline or plot, options
+                )
+                for job, result in zip(batch, results, strict=True):
+                    failures |= outputs.write(job, result, loaded)
+                    progress.update()
     for source, failure in failures.items():
         name, reason = printable(str(source)), printable(str(failure))
         logger.error("%s failed: %s", name, reason)
     if failures:
         logger.error("%d of %d files failed.", len(failures), len(jobs))
     return int(bool(failures))
+
+
+def _model_now(model: str) -> list[str | int]:
+    """Names a model, and when it was last changed where it lies here."""
+    folder = Path(find_pretrained_folder(model))
+    times = [path.stat().st_mtime_ns for path in folder.glob("*")]
+    return [str(folder.resolve()) if times else model, max(times, default=0)]
+
+
+def _say(text: str) -> None:
+    try:
+        tqdm.write(printable(text))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nobody reads on, as in `| head`; what is done is done all the same.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tasks(model: JointEnhancementClassifier, out: Path | None) -> list[str]:
@@ -175,32 +196,29 @@ def _tasks(model: JointEnhancementClassifier, out: Path | None) -> list[str]:
 def _process(
     model: JointEnhancementClassifier,
     batch: Sequence[Job],
-    chunk_s: float,
-    overlap_s: float,
-    **options: Any,
+    tasks: Sequence[str],
+    timeline: bool,
+    options: Mapping[str, Any],
 ) -> list[ProcessedSpeech | Exception]:
     """Processes files together, or one by one where that fails."""
-    if len(batch) > 1:
+    common = {"timeline": timeline, "return_enhanced": False}
+    try:
+        if len(batch) == 1:
+            job, common = batch[0], {**common, **options}
+            return [
+                model.process_file(job.recording, job.output, tasks, **common)
+            ]
+        common["keep_sample_rate"] = options["keep_sample_rate"]
+        sources = [job.recording for job in batch]
         outputs = [job.output for job in batch if job.output is not None]
-        sources = [job.source for job in batch]
-        try:
-            return list(model.process_files(sources, outputs, **options))
-        except FAILURES as error:
-            logger.info("A batch is processed one by one: %s", error)
-    results: list[ProcessedSpeech | Exception] = []
-    for job in batch:
-        try:
-            result = model.process_file(
-                job.source,
-                job.output,
-                chunk_s=chunk_s,
-                overlap_s=overlap_s,
-                **options,
-            )
-            results.append(result)
-        except FAILURES as error:
-            results.append(error)
-    return results
+        return [*model.process_files(sources, outputs, tasks, **common)]
+    # Whatever is wrong with one file leaves the others alone.
+    except Exception as error:
+        if len(batch) == 1:
+            return [error]
+        logger.info("A batch is processed one by one: %s", error)
+    alone = (_process(model, [j], tasks, timeline, options) for j in batch)
+    return [result for results in alone for result in results]
 
 
 @dataclasses.dataclass
@@ -209,8 +227,10 @@ class Outputs:
 
     Arguments
     ---------
-    lines : ResultLines or None
+    lines : ResultLines
         Where results go.
+    options : Mapping
+        What they depend on, beside the file.
     timeline : bool
         Whether the emotions over time are among them.
     plot : bool
@@ -218,12 +238,15 @@ class Outputs:
 
     Example
     -------
-    >>> outputs = Outputs(None, timeline=False, plot=False)
+    >>> outputs = Outputs(
+    ...     ResultLines(Path(os.devnull)), {}, timeline=False, plot=False
+    ... )
     >>> outputs.has(Job(Path("a.wav"), Path("enhanced/a.wav")))
     False
     """
 
-    lines: ResultLines | None
+    lines: ResultLines
+    options: Mapping[str, Any]
     timeline: bool
     plot: bool
 
@@ -238,58 +261,81 @@ class Outputs:
         Returns
         -------
         bool
-            False where nothing is written that it could be known from.
+            False, too, where nothing is written that it could be known from.
         """
-        found = []
-        if job.output is not None:
-            found.append(job.output.exists())
-        if self.lines is not None:
-            wanted = "timeline" if self.timeline else "file"
-            found.append(wanted in self.lines.keys_of(str(job.source)))
-        if self.plot and job.plot is not None:
-            found.append(job.plot.exists())
-        return bool(found) and all(found)
+        record = self.lines.of(job.source)
+        made_from = self._made_from(job)
+        files = [job.output, job.plot if self.plot else None]
+        return (
+            made_from is not None
+            and record.get(MADE_FROM) == made_from
+            and "error" not in record
+            and (not self.timeline or "timeline" in record)
+            and all(path is None or path.exists() for path in files)
+        )
+
+    def _made_from(self, job: Job) -> dict[str, Any] | None:
+        if job.stamp is None:
+            return None
+        output = job.output and os.path.abspath(job.output)
+        return {**job.stamp, "output": output, **self.options}
 
     def write(
-        self, job: Job, result: ProcessedSpeech, sample_rate_hz: int
-    ) -> None:
+        self,
+        job: Job,
+        result: ProcessedSpeech | Exception,
+        model: JointEnhancementClassifier,
+    ) -> dict[Path, Exception]:
         """Writes what became of a file, also to the terminal.
 
         Arguments
         ---------
         job : Job
             The file.
-        result : ProcessedSpeech
-            What the model says.
-        sample_rate_hz : int
-            Of the model.
+        result : ProcessedSpeech or Exception
+            What the model says, or why it says nothing.
+        model : JointEnhancementClassifier
+            The model.
+
+        Returns
+        -------
+        dict
+            By the file, why there are no results, if so.
         """
-        record = self._record(job, result)
-        emotion = ""
-        if "emotion" in record:
-            probability = record["posteriors"][record["emotion"]]
-            emotion = f"{record['emotion']} ({probability:.0%})"
-        if self.plot and job.output is not None and job.plot is not None:
-            title = ": ".join(filter(None, [job.source.name, emotion]))
-            plot_files(
-                job.source,
-                job.output,
-                result.timeline,
-                sample_rate_hz,
-                title,
-                job.plot,
-            )
-        if self.lines is not None:
+        try:
+            if isinstance(result, Exception):
+                raise result
+            record = self._record(job, result)
+            emotion = ""
+            if "emotion" in record:
+                probability = record["posteriors"][record["emotion"]]
+                emotion = f"{record['emotion']} ({probability:.0%})"
+            if self.plot and job.output is not None and job.plot is not None:
+                plot_files(
+                    job.recording,
+                    job.output,
+                    result.timeline,
+                    model.hparams.sample_rate_hz,
+                    ": ".join(filter(None, [job.source.name, emotion])),
+                    job.plot,
+                )
             self.lines.append(record)
+        except Exception as error:
+            record = {"file": str(job.source), "error": str(error)}
+            record[MADE_FROM] = self._made_from(job)
+            # Where a line cannot be written, that is what went wrong.
+            with contextlib.suppress(OSError):
+                self.lines.append(record)
+            return {job.source: error}
         arrow = f"-> {job.output}" if job.output else ""
-        parts = filter(None, [record["file"], arrow, emotion])
-        tqdm.write(printable("  ".join(parts)))
+        _say("  ".join(filter(None, [record["file"], arrow, emotion])))
+        return {}
 
     def _record(self, job: Job, result: ProcessedSpeech) -> dict[str, Any]:
         """Gives a file's line."""
         record: dict[str, Any] = {
             "file": str(job.source),
-            "duration_s": soundfile.info(str(job.source)).duration,
+            "duration_s": audio_info(job.recording).duration,
         }
         if job.output is not None:
             record["output"] = str(job.output)
@@ -304,4 +350,4 @@ class Outputs:
         if self.timeline:
             segments = result.timeline or ()
             record["timeline"] = [segment._asdict() for segment in segments]
-        return record
+        return {**record, MADE_FROM: self._made_from(job)}

@@ -103,7 +103,7 @@ def test_sample_rate_and_timeline_on_request(model, noisy, tmp_path):
         assert sum(entry["posteriors"].values()) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_run_resumes(model, noisy, tmp_path, capsys):
+def test_a_run_resumes(model, noisy, tmp_path, capsys, monkeypatch):
     out, lines = tmp_path / "out", tmp_path / "results.jsonl"
     command = [noisy, "--model", model, "--out", out, "--json", lines]
     assert process(*command) == 0
@@ -119,10 +119,10 @@ def test_a_run_resumes(model, noisy, tmp_path, capsys):
     assert (out / "a.wav").read_bytes() == b"kept as it is"
     assert soundfile.info(out / "deep" / "er" / "b.wav").frames
     assert read_lines(lines) == before
-    # All finished: not even the model is loaded.
-    command[2] = tmp_path / "nowhere"
-    assert process(*command) == 0
-    command[2] = model
+    with monkeypatch.context() as context:
+        # All finished: not even the model is loaded.
+        context.setattr("speechbrain_merit.command_line.process.load", None)
+        assert process(*command) == 0
     assert process(*command, "--overwrite") == 0
     assert soundfile.info(out / "a.wav").frames
     assert read_lines(lines) == before
@@ -170,7 +170,10 @@ def test_a_bad_file_does_not_stop_it(model, noisy, tmp_path, caplog):
     assert f"{tmp_path / 'missing.wav'} failed" in caplog.text
     assert "2 of 3 files failed." in caplog.text
     assert [p.name for p in out.rglob("*") if p.is_file()] == ["b.wav"]
-    assert len(read_lines(lines)) == 1
+    errors = [line.get("error") for line in read_lines(lines).values()]
+    assert errors[1] is None
+    assert "Format not recognised" in errors[0]
+    assert "there is no such file" in errors[2]
 
 
 def test_emotions_alone_need_no_folder(model, noisy, tmp_path, capsys):
@@ -229,16 +232,20 @@ def test_the_command_is_installed():
 
 def test_outputs_never_meet(noisy, tmp_path):
     (noisy / "a.flac").touch()
-    with pytest.raises(ValueError, match="both be written"):
-        find_jobs([str(noisy)], tmp_path / "out")
+    found = [job.output.name for job in find_jobs([str(noisy)], tmp_path / "o")]
+    assert found == ["a.flac.wav", "a.wav.wav", "b.wav"]
     assert len(find_jobs([str(noisy)], None)) == 3
+    (noisy / "a.flac").rename(noisy / "deep" / "a.wav")
+    both = [str(noisy / "a.wav"), str(noisy / "deep" / "a.wav")]
+    with pytest.raises(ValueError, match="both be written"):
+        find_jobs(both, tmp_path / "out")
     # A file given twice is one file, and the output folder no input.
     out = noisy / "out"
     again = [str(noisy / "a.wav")] * 2
     assert [job.output for job in find_jobs(again, out)] == [out / "a.wav"]
     out.mkdir()
     (out / "a.wav").touch()
-    (noisy / "a.flac").unlink()
+    (noisy / "deep" / "a.wav").unlink()
     assert len(find_jobs([str(noisy)], out)) == 2
 
 
