@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from speechbrain_merit.data.atomic_write import naming_path
 from speechbrain_merit.data.decoding import audio_info
 
 from .files import printable, read_sound
@@ -74,6 +75,7 @@ def measure_durations(
     measure = functools.partial(_measure, Path(folder), decode, known)
     durations, faults = {}, {}
     with (
+        naming_path(cache_file),
         cache_file.open("a", encoding="utf-8") as stream,
         ThreadPoolExecutor(num_jobs) as executor,
     ):

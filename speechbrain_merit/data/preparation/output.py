@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from speechbrain.utils.logger import get_logger
+from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.data.manifests import (
     NOISE_KEYS,
     UTTERANCE_KEYS,
@@ -71,10 +72,10 @@ def report_skipped(
     '{\\n "{data_root}/a.wav": "a.wav is missing."\\n}\\n'
     """
     path = Path(manifest_folder) / SKIPPED_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
     skipped = {printable(name): skipped[name] for name in skipped}
     text = json.dumps(skipped, indent=1, ensure_ascii=False, sort_keys=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    with atomic_write(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
     if skipped:
         names = sorted(skipped)
         reasons = [skipped[name] for name in names[:_NAMED]]
