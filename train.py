@@ -32,7 +32,13 @@ from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import if_main_process, run_on_main
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.train_logger import TensorboardLogger
-from speechbrain_merit.config import check_hyperparameters, compose
+from speechbrain_merit.config import (
+    TrainingRecord,
+    check_hyperparameters,
+    compose,
+    file_sums,
+    training_settings,
+)
 from speechbrain_merit.data.batches import (
     count_optimizer_steps,
     spread_batches,
@@ -592,6 +598,14 @@ def prepare(hparams):
     plan_evaluation(hparams)
 
 
+def check_data(hparams, record):
+    """Compares the training's data with those that it was begun with."""
+    names = ("train", "valid", "noise_train", "noise_valid")
+    paths = manifest_paths(hparams["manifest_folder"])
+    record.check("data", file_sums(paths[name] for name in names))
+    record.write()
+
+
 def map_emotion(hparams, label):
     """Names the model's emotion for the corpus's; None for none."""
     return map_label(
@@ -714,6 +728,7 @@ if __name__ == "__main__":
     hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
     composed = compose(hparams_file, overrides, Path(__file__).parent)
     check_hyperparameters(composed, run_opts)
+    settings = training_settings(composed, run_opts)
     if run_opts["test_only"]:
         replace_encoder_source(composed)
 
@@ -727,13 +742,16 @@ if __name__ == "__main__":
         claim = claim_folder(hparams["output_folder"])
     if hparams["pretrained_folder"] is not None:
         use_pretrained(hparams, run_opts["test_only"])
+    record = TrainingRecord(hparams["save_folder"], run_opts["test_only"])
+    record.check("settings", settings)
     sb.create_experiment_directory(
         experiment_directory=hparams["output_folder"]
     )
-    hyperparameters_file = Path(hparams["output_folder"]) / "hyperparams.yaml"
-    run_on_main(composed.write, args=[hyperparameters_file])
     if not hparams["skip_prep"]:
         run_on_main(prepare, kwargs={"hparams": hparams})
+    run_on_main(check_data, args=[hparams, record])
+    hyperparameters_file = Path(hparams["output_folder"]) / "hyperparams.yaml"
+    run_on_main(composed.write, args=[hyperparameters_file])
     set_timeout(hparams["process_timeout_minutes"])
     # Upstream allows it on import.
     torch.backends.cuda.matmul.allow_tf32 = hparams["allow_tf32"]

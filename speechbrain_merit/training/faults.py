@@ -67,11 +67,12 @@ def naming_utterances(
         named = ", ".join(f"{name} ({length:.1f} s)" for name, length in pairs)
         raise torch.OutOfMemoryError(
             f"Not enough memory for a batch of {len(ids)} utterances, "
-            f"{sum(durations_s):.1f} s in all: {named}. Lower batch_size (and "
-            "raise grad_accumulation_factor as much, for the same steps) or "
-            "max_duration_s, freeze more (freeze_encoder), set "
-            "checkpoint_activations, or give --precision=bf16; a training "
-            f"then continues from its last checkpoint. {error}"
+            f"{sum(durations_s):.1f} s in all: {named}. Set "
+            "checkpoint_activations: the training then continues from its "
+            "last checkpoint. Or, in another output_folder, lower batch_size "
+            "(and raise grad_accumulation_factor as much, for the same steps) "
+            "or max_duration_s, freeze more (freeze_encoder), or give "
+            f"--precision=bf16. {error}"
         ) from error
 
 

@@ -102,6 +102,18 @@ def test_the_same_command_only_tests_again(finished, data):
     assert json.loads((folder / "results.json").read_text()) == before
 
 
+def test_another_training_in_the_same_folder_is_refused(finished, data):
+    folder, _ = finished
+    kept = ("hyperparams.yaml", "results.json", "save/begun_with.json")
+    before = [(folder / name).read_bytes() for name in kept]
+    result = run(folder, data, lr=0.1, label_smoothing=0.4)
+    assert result.returncode != 0
+    assert re.search(
+        r"- label_smoothing was .*, is 0.4\n- lr was ", result.stdout
+    )
+    assert [(folder / name).read_bytes() for name in kept] == before
+
+
 def test_an_unknown_corpus_lists_the_known_ones(tmp_path):
     result = run(tmp_path, tmp_path, corpus="RAVDES")
     assert result.returncode != 0
