@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
 from small_run import ROOT
 
 SMALL = {
@@ -48,6 +50,37 @@ def test_a_table_is_printed(name):
     table = [line for line in result.stdout.splitlines() if line[:1] == "|"]
     assert len(table) == 2 + NUM_ROWS[name]
     assert len({line.count("|") for line in table}) == 1
+
+
+@pytest.mark.long
+def test_peers_are_scored_where_their_delay_ends(tmp_path):
+    random = np.random.default_rng(0)
+    clean = 0.1 * random.standard_normal(16000)
+    noisy = clean + 0.1 * random.standard_normal(16000)
+    late = np.pad(clean, (320, 0))[:16000]
+    for name, samples in (("clean", clean), ("noisy", noisy), ("late", late)):
+        (tmp_path / name).mkdir()
+        soundfile.write(tmp_path / name / "a.wav", samples, 16000)
+    result = subprocess.run(
+        [
+            *(sys.executable, "benchmarks/peers.py", str(tmp_path)),
+            *("--models", "--peers", "--outputs", f"late={tmp_path / 'late'}"),
+        ],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    noisy, late = (
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in result.stdout.splitlines()[-2:]
+    )
+    assert (noisy[2], noisy[7]) == ("noisy", "0.0")
+    assert float(noisy[6]) == pytest.approx(0.0, abs=0.3)
+    # 320 samples; what the file lost at its end is all that is wrong.
+    assert (late[2], late[7]) == ("late", "20.0")
+    assert float(late[6]) > 15
 
 
 def gpu_check(*options):
