@@ -3,7 +3,7 @@
 Run from the top of the project.
 > python benchmarks/device_agreement.py --device cuda:0
 > python benchmarks/device_agreement.py --device cuda:0 \
->   --sources none speechbrain_merit/pretrained/merit-mini
+>   --sources none speechbrain_merit/pretrained/merit-base
 
 The same padded batch goes through the same model: on the CPU in float32, which
 is the reference, and on the device in float32 (not tf32), bfloat16 and, on a

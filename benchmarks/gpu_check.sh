@@ -67,8 +67,8 @@ printf '# GPU check\n\n%s, on %s: %s MiB of files.\n\n' \
 
 # Random weights of WavLM-Large's configuration, and the model of the package.
 sources=(none)
-mini=speechbrain_merit/pretrained/merit-mini
-[ ! -e "$mini/model.safetensors" ] || sources+=("$mini")
+shipped=speechbrain_merit/pretrained/merit-base
+[ ! -e "$shipped/model.safetensors" ] || sources+=("$shipped")
 if [ -n "$small" ]; then
     tests=(--files test_heads.py)
     agreement=(--corpus mini --duration_s 0.5)

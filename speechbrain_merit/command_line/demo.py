@@ -11,7 +11,7 @@ from .loading import load
 
 def run(
     *,
-    model: str = "merit-mini",
+    model: str = "merit-base",
     safe: bool = False,
     device: str | None = None,
     host: str = "127.0.0.1",
@@ -27,8 +27,8 @@ def run(
     ---------
     model : str
         Folder of a trained model or experiment, or a name on the hub; without
-        --safe it runs code, so it must be trusted; merit-mini is the small
-        model that comes with this package.
+        --safe it runs code, so it must be trusted; merit-base is the model
+        that comes with this package.
     safe : bool
         Run nothing of the model's folder: build only parts of this package.
     device : str, optional

@@ -39,7 +39,7 @@ LINES_FILE = ".results.jsonl"
 def run(
     inputs: Sequence[str],
     *,
-    model: str = "merit-mini",
+    model: str = "merit-base",
     safe: bool = False,
     out: Path | None = None,
     json: Path | None = None,
@@ -66,8 +66,8 @@ def run(
         them, or - for the standard input.
     model : str
         Folder of a trained model or experiment, or a name on the hub; without
-        --safe it runs code, so it must be trusted; merit-mini is the small
-        model that comes with this package.
+        --safe it runs code, so it must be trusted; merit-base is the model
+        that comes with this package.
     safe : bool
         Run nothing of the model's folder: build only parts of this package.
     out : Path, optional

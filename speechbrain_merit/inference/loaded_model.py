@@ -13,7 +13,7 @@ import torch
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.fetching import fetch
 from speechbrain.utils.run_opts import RunOptions
-from speechbrain_merit.pretrained import MERIT_MINI
+from speechbrain_merit.pretrained import MERIT_BASE
 from speechbrain_merit.pretrained.folder import (
     HYPERPARAMETERS,
     LABELS,
@@ -77,7 +77,7 @@ class LoadedModel(Pretrained):
     @classmethod
     def from_hparams(
         cls,
-        source: str | Path = MERIT_MINI,
+        source: str | Path = MERIT_BASE,
         hparams_file: str = "hyperparams.yaml",
         **kwargs: Any,
     ) -> Any:
@@ -89,7 +89,7 @@ class LoadedModel(Pretrained):
             A folder that train.py or `speechbrain-merit export` made: an
             experiment's output folder, its `pretrained` folder, or an
             exported one; or the hub's name of such a model. By default the
-            small model that comes with this package.
+            model that comes with this package.
         hparams_file : str
             Its file of hyperparameters.
         **kwargs : Any
@@ -107,7 +107,7 @@ class LoadedModel(Pretrained):
     @classmethod
     def from_plain(
         cls,
-        source: str | Path = MERIT_MINI,
+        source: str | Path = MERIT_BASE,
         savedir: str | Path | None = None,
         **kwargs: Any,
     ) -> Any:

@@ -13,6 +13,7 @@ from .hidden_state_cache import HiddenStateCache
 from .hidden_state_statistics import HiddenStateStandardization
 from .integration import Integration, Routing
 from .joint_model import JointModel, JointOutput
+from .layer_concatenation import LayerConcatenation
 from .pooling import AttentiveStatisticsPooling, MeanPooling, make_pooling
 from .shortcut_integrator import ShortcutIntegrator
 from .sparse_moe import Gate, SparseMoE
@@ -38,6 +39,7 @@ __all__ = [
     "Integration",
     "JointModel",
     "JointOutput",
+    "LayerConcatenation",
     "LayerSumExpert",
     "Routing",
     "MeanPooling",

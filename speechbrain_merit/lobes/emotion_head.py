@@ -21,7 +21,8 @@ class EmotionHead(nn.Module):
     num_classes : int
         Number of emotions.
     hidden_size : int
-        Width of the hidden layer; 1,024 in the paper.
+        Width of the hidden layer; 1,024 in the paper. With 0 there is none:
+        the logits are linear in what the pooling gives.
     dropout : float
         Dropout before the hidden layer and before the logits; 0.5 in the
         paper.
@@ -44,14 +45,17 @@ class EmotionHead(nn.Module):
         super().__init__()
         self.pooling = pooling
         self.num_classes = num_classes
-        self.hidden = nn.Sequential(
-            nn.Dropout(dropout),
-            nn.Linear(pooling.output_size, hidden_size),
-            nn.LayerNorm(hidden_size),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-        )
-        self.output = nn.Linear(hidden_size, num_classes)
+        self.hidden = nn.Sequential(nn.Dropout(dropout))
+        if hidden_size > 0:
+            self.hidden.extend(
+                [
+                    nn.Linear(pooling.output_size, hidden_size),
+                    nn.LayerNorm(hidden_size),
+                    nn.ReLU(),
+                    nn.Dropout(dropout),
+                ]
+            )
+        self.output = nn.Linear(hidden_size or pooling.output_size, num_classes)
 
     def forward(
         self, features: torch.Tensor, lengths: torch.Tensor | None = None

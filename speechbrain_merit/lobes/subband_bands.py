@@ -4,6 +4,8 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import math
+
 import torch
 from torch import nn
 
@@ -103,8 +105,11 @@ def _centres(
     first: int, last: int, number: int, spacing_hz: float
 ) -> torch.Tensor:
     """Positions of the bands in bins, at least one bin apart."""
-    ends = torch.tensor([first, last], dtype=torch.float64) * spacing_hz
-    low, high = (21.4 * torch.log10(1 + 0.00437 * ends)).tolist()
+    # Without tensors, which have no values on the meta device.
+    low, high = (
+        21.4 * math.log10(1 + 0.00437 * end * spacing_hz)
+        for end in (first, last)
+    )
     scale = torch.linspace(low, high, number, dtype=torch.float64)
     centres = ((10 ** (scale / 21.4) - 1) / 0.00437) / spacing_hz
     steps = torch.arange(number, dtype=torch.float64)

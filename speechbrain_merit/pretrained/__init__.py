@@ -1,6 +1,6 @@
 """A trained model as a folder: written, read, borrowed by another training.
 
-The one that comes with the package is in the folder merit-mini beside this
+The one that comes with the package is in the folder merit-base beside this
 file; its README.md tells what it was trained on, under which licence it is, and
 how well it does.
 
@@ -12,4 +12,4 @@ from pathlib import Path
 
 # What `JointEnhancementClassifier.from_hparams` and the commands load where
 # no other model is named.
-MERIT_MINI = Path(__file__).parent / "merit-mini"
+MERIT_BASE = Path(__file__).parent / "merit-base"

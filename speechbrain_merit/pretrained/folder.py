@@ -14,14 +14,19 @@ import ruamel.yaml
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 
 from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.utils.logger import get_logger
 from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.lobes import JointModel
 
-from . import MERIT_MINI
+from . import MERIT_BASE
 from .encoder_settings import own_settings
 from .weights import read_weights, write_weights
 
+logger = get_logger(__name__)
+
 HYPERPARAMETERS = "hyperparams.yaml"
+# The model that comes with the package, and what it was called before.
+_SHIPPED = (MERIT_BASE.name, "merit-mini")
 # The name under which a Pretrainer looks for it beside the YAML.
 LABELS = "label_encoder.ckpt"
 _LOAD_MODEL = "!apply:speechbrain_merit.pretrained.folder.load_model"
@@ -134,8 +139,10 @@ def find_pretrained_folder(source: str | Path) -> str:
     >>> find_pretrained_folder("organisation/model")
     'organisation/model'
     """
-    if str(source) == MERIT_MINI.name and not Path(source).exists():
-        return str(MERIT_MINI)
+    if str(source) in _SHIPPED and not Path(source).exists():
+        if str(source) != MERIT_BASE.name:
+            logger.warning("%s is no more: merit-base takes its place.", source)
+        return str(MERIT_BASE)
     pretrained = Path(source) / "pretrained"
     found = (pretrained / HYPERPARAMETERS).is_file()
     return str(pretrained if found else source)

@@ -7,6 +7,7 @@ from speechbrain_merit.lobes import (
     AttentiveStatisticsPooling,
     BidirectionalLSTM,
     EmotionHead,
+    MeanPooling,
     SpectralMaskHead,
 )
 
@@ -95,6 +96,13 @@ def test_emotion_head_ignores_padding():
     torch.testing.assert_close(
         head(padded, torch.tensor([0.6])), head(features)
     )
+
+
+def test_an_emotion_head_without_a_hidden_layer_is_linear():
+    head = EmotionHead(MeanPooling(8), 4, hidden_size=0).eval()
+    features = torch.randn(2, 6, 8)
+    expected = features.mean(dim=1) @ head.output.weight.t() + head.output.bias
+    torch.testing.assert_close(head(features), expected)
 
 
 def test_features_are_repeated_and_the_last_one_held():

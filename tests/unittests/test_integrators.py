@@ -8,6 +8,7 @@ from torch import nn
 
 from speechbrain_merit.lobes import (
     AttentiveStatisticsPooling,
+    LayerConcatenation,
     LayerSumExpert,
     MeanPooling,
     ShortcutIntegrator,
@@ -80,6 +81,23 @@ def with_shortcut(tasks=("enhance",)):
         input_size=8,
         shortcut_tasks=tasks,
     )
+
+
+def test_a_task_gets_the_layers_and_the_others_the_experts():
+    experts = SparseMoE(3, 8, hidden_size=16, output_size=4, tasks=["enhance"])
+    integrator = LayerConcatenation(experts, layers=[0, 2])
+    result = integrator(STATES, LENGTHS)
+    assert torch.equal(result.features["emotion"][..., :8], STATES[0])
+    assert torch.equal(result.features["emotion"][..., 8:], STATES[2])
+    expected = experts(STATES, LENGTHS)
+    torch.testing.assert_close(
+        result.features["enhance"], expected.features["enhance"]
+    )
+    assert list(result.routing) == ["enhance"]
+    alone = integrator(STATES, LENGTHS, ["emotion"])
+    assert list(alone.features) == ["emotion"]
+    with pytest.raises(ValueError, match="Unknown tasks"):
+        integrator(STATES, LENGTHS, ["translate"])
 
 
 def test_a_shortcut_is_added_to_its_tasks_alone():
