@@ -740,38 +740,40 @@ if __name__ == "__main__":
     # Held until this process ends; the others of a training share it.
     if if_main_process():
         claim = claim_folder(hparams["output_folder"])
-    if hparams["pretrained_folder"] is not None:
-        use_pretrained(hparams, run_opts["test_only"])
-    record = TrainingRecord(hparams["save_folder"], run_opts["test_only"])
-    record.check("settings", settings)
-    sb.create_experiment_directory(
-        experiment_directory=hparams["output_folder"]
-    )
-    if not hparams["skip_prep"]:
-        run_on_main(prepare, kwargs={"hparams": hparams})
-    run_on_main(check_data, args=[hparams, record])
-    hyperparameters_file = Path(hparams["output_folder"]) / "hyperparams.yaml"
-    run_on_main(composed.write, args=[hyperparameters_file])
-    set_timeout(hparams["process_timeout_minutes"])
-    # Upstream allows it on import.
-    torch.backends.cuda.matmul.allow_tf32 = hparams["allow_tf32"]
-    torch.backends.cudnn.allow_tf32 = hparams["allow_tf32"]
-    seed_apart(hparams["seed"])
-
-    hparams["mixer"] = hparams["training_mixer"](
-        noises=noise_source(hparams, "train")
-    )
-    datasets = dataio_prep(hparams)
-
-    brain = DualTaskBrain(
-        modules=hparams["modules"],
-        opt_class=hparams["opt_class"],
-        hparams=hparams,
-        run_opts=run_opts,
-        checkpointer=hparams["checkpointer"],
-        datasets=datasets,
-    )
     with explained_faults(hparams["output_folder"]):
+        if hparams["pretrained_folder"] is not None:
+            use_pretrained(hparams, run_opts["test_only"])
+        record = TrainingRecord(hparams["save_folder"], run_opts["test_only"])
+        record.check("settings", settings)
+        sb.create_experiment_directory(
+            experiment_directory=hparams["output_folder"]
+        )
+        if not hparams["skip_prep"]:
+            run_on_main(prepare, kwargs={"hparams": hparams})
+        run_on_main(check_data, args=[hparams, record])
+        hyperparameters_file = (
+            Path(hparams["output_folder"]) / "hyperparams.yaml"
+        )
+        run_on_main(composed.write, args=[hyperparameters_file])
+        set_timeout(hparams["process_timeout_minutes"])
+        # Upstream allows it on import.
+        torch.backends.cuda.matmul.allow_tf32 = hparams["allow_tf32"]
+        torch.backends.cudnn.allow_tf32 = hparams["allow_tf32"]
+        seed_apart(hparams["seed"])
+
+        hparams["mixer"] = hparams["training_mixer"](
+            noises=noise_source(hparams, "train")
+        )
+        datasets = dataio_prep(hparams)
+
+        brain = DualTaskBrain(
+            modules=hparams["modules"],
+            opt_class=hparams["opt_class"],
+            hparams=hparams,
+            run_opts=run_opts,
+            checkpointer=hparams["checkpointer"],
+            datasets=datasets,
+        )
         brain.fit(
             hparams["epoch_counter"],
             datasets["train"],
@@ -784,14 +786,14 @@ if __name__ == "__main__":
             max_key=SCORE,
             test_loader_kwargs=hparams["test_dataloader_opts"],
         )
-    if not brain.is_borrowed:
-        run_on_main(
-            write_pretrained_folder,
-            args=[
-                brain.result_folder / "pretrained",
-                hyperparameters_file,
-                brain.model,
-                hparams["label_encoder"],
-            ],
-        )
-    brain.test_progress.remove()
+        if not brain.is_borrowed:
+            run_on_main(
+                write_pretrained_folder,
+                args=[
+                    brain.result_folder / "pretrained",
+                    hyperparameters_file,
+                    brain.model,
+                    hparams["label_encoder"],
+                ],
+            )
+        brain.test_progress.remove()

@@ -22,12 +22,11 @@ from speechbrain_merit.experiments.sweep import (
     summary_text,
 )
 from speechbrain_merit.experiments.sweep.plan import as_arguments
+from speechbrain_merit.training.faults import INTERRUPTED
 
 logger = get_logger(__name__)
 
 SUMMARY_FILE = "sweep.md"
-# As shells have it after Ctrl-C.
-INTERRUPTED = 130
 
 
 def run(

@@ -12,6 +12,7 @@ import ruamel.yaml
 from pydantic import ValidationError
 from transformers import AutoConfig
 
+from speechbrain.utils.distributed import infer_device
 from speechbrain.utils.run_opts import RunOptions
 from speechbrain_merit.lobes.speech_model_loading import SUPPORTED_MODELS
 
@@ -131,6 +132,9 @@ def _problems_of_values(
         for key in run_options.overridden_args:
             values[key] = run_options[key]
             composed.origins[key] = COMMAND_LINE
+        if "device" not in values:
+            values["device"] = infer_device()
+            composed.origins["device"] = "as found here"
     yield from _wrong_values(composed.tree, values)
     yield from broken_relations(values)
     yield from _unknown_options(composed.tree, values)

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import fields
 from typing import Annotated, Any, TypeVar
 
+import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from speechbrain.utils.run_opts import RunOptions
@@ -59,6 +60,17 @@ def _fold(fold: Any) -> Any:
     raise ValueError("be a whole number from 0 on, or a text")
 
 
+def _is_here(device: str) -> str:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"be a device of this machine, such as cpu or cuda:0: {reason}"
+        ) from error
+    return device
+
+
 def _not_removed(kind: str) -> str:
     if kind == "gradnorm":
         raise ValueError("be another kind: GradNorm was removed; try pcgrad")
@@ -83,6 +95,8 @@ Tasks = Annotated[list[Task], Field(min_length=1), AfterValidator(_distinct)]
 Metric = Annotated[
     str, _one_of((*METRICS, *COMPOSITE_METRICS, *DNSMOS_METRICS))
 ]
+
+Precision = Annotated[str, _one_of(("fp32", "fp16", "bf16"))]
 
 
 class Strict(BaseModel):
@@ -157,6 +171,10 @@ class Hyperparameters(Strict):
     ckpt_interval_steps: Count = SOME
     process_timeout_minutes: Positive
     nonfinite_patience: Count = SOME
+    max_grad_norm: Positive = SOME
+    device: Annotated[str, AfterValidator(_is_here)] = SOME
+    precision: Precision = SOME
+    eval_precision: Precision = SOME
     lr: NotNegative
     lr_encoder: NotNegative
     weight_decay: NotNegative = SOME

@@ -94,6 +94,27 @@ _RELATIONS = (
         "{}: the mode corpus needs both, and no other takes them.",
     ),
     Relation(
+        ("max_duration_s", "sample_rate_hz", "n_fft"),
+        lambda duration_s, rate_hz, n_fft: duration_s * rate_hz < n_fft,
+        "max_duration_s {} at sample_rate_hz {} is less than one frame, which "
+        "has n_fft {} samples.",
+    ),
+    Relation(
+        ("ckpt_interval_minutes", "ckpt_interval_steps"),
+        lambda minutes, steps: minutes > 0 and steps > 0,
+        "ckpt_interval_minutes is {} and ckpt_interval_steps {}: one of them "
+        "must be 0.",
+    ),
+    *(
+        Relation(
+            (key, "device"),
+            lambda precision, device: (precision, device) == ("fp16", "cpu"),
+            f"{key} is {{}}, which the device {{}} does not have: give bf16 or "
+            "fp32.",
+        )
+        for key in ("precision", "eval_precision")
+    ),
+    Relation(
         ("dynamic_batching", "max_batch_duration_s", "max_duration_s"),
         lambda dynamic, batch_s, longest_s: dynamic and batch_s < longest_s,
         "dynamic_batching is {}, but max_batch_duration_s {} below "

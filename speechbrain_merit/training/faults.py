@@ -21,6 +21,8 @@ from speechbrain.utils.logger import get_logger
 
 logger = get_logger(__name__)
 
+# As shells have it after Ctrl-C.
+INTERRUPTED = 130
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # How PyTorch's messages about a loader's process that has ended begin.
 _LOST_LOADER = "DataLoader worker (pid"
@@ -78,7 +80,7 @@ def naming_utterances(
 
 @contextlib.contextmanager
 def explained_faults(folder: str | Path) -> Iterator[None]:
-    """Says what to do when the disk is full or a loading process is gone.
+    """Says what to do after a full disk, a lost loading process or Ctrl-C.
 
     Arguments
     ---------
@@ -95,6 +97,8 @@ def explained_faults(folder: str | Path) -> Iterator[None]:
         In place of the system's for a full disk.
     RuntimeError
         In place of PyTorch's for a process that loads data.
+    SystemExit
+        With status 130, in place of KeyboardInterrupt.
 
     Example
     -------
@@ -106,6 +110,13 @@ def explained_faults(folder: str | Path) -> Iterator[None]:
     """
     try:
         yield
+    except KeyboardInterrupt:
+        logger.warning(
+            "Interrupted. The same command continues from the last checkpoint "
+            "in %s.",
+            folder,
+        )
+        raise SystemExit(INTERRUPTED) from None
     except Exception as error:
         cause = _seen_cause(error)
         if str(cause).startswith(_LOST_LOADER) or _is_broken_loader(cause):

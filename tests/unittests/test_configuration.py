@@ -9,6 +9,7 @@ import ruamel.yaml
 from speechbrain.utils.run_opts import RunOptions
 from speechbrain_merit.config import (
     check_hyperparameters,
+    checking,
     compose,
     read_overrides,
     suggestion,
@@ -229,6 +230,7 @@ def test_a_mapping_for_a_number(variant):
         ({"normalization_mode": "corpus"}, "the mode corpus needs both"),
         ({"normalization_mean": 0.1}, "mode is none, normalization_mean 0.1"),
         ({"sample_rate_hz": 8000}, "pesq_wb are defined at 16000"),
+        ({"max_duration_s": 0.0001}, "max_duration_s 0.0001 at sample_rate_hz"),
         ({"number_of_frozen_epochs": 50}, "number_of_frozen_epochs 50 is"),
         ({"encoder_config": "{model_type: vawlm}"}, "Did you mean wavlm?"),
         ({"valid_snrs_db": "[]"}, "on clean speech alone"),
@@ -276,11 +278,53 @@ def test_all_problems_are_listed_at_once(variant):
     assert len(found) == 3
 
 
-def test_options_of_speechbrain_are_checked_too(variant):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--grad_accumulation_factor=0", "grad_accumulation_factor is 0"),
+        ("--max_grad_norm=-5", "max_grad_norm is -5.0: it must be greater"),
+        # It would make every gradient zero.
+        ("--max_grad_norm=0", "max_grad_norm is 0.0: it must be greater"),
+        (
+            "--device=quantum",
+            "device is 'quantum': it must be a device of this",
+        ),
+        (
+            "--device=cuda:99",
+            "device is 'cuda:99': it must be a device of this",
+        ),
+        (
+            "--device=cpu --precision=fp16",
+            "precision is fp16, which the device",
+        ),
+        (
+            "--device=cpu --eval_precision=fp16",
+            "eval_precision is fp16, which the device cpu does not have",
+        ),
+        ("--ckpt_interval_minutes=-1", "ckpt_interval_minutes is -1"),
+        ("--ckpt_interval_steps=-1", "ckpt_interval_steps is -1"),
+        (
+            "--ckpt_interval_minutes=5 --ckpt_interval_steps=5",
+            "one of them must be 0",
+        ),
+    ],
+)
+def test_options_of_speechbrain_are_checked_too(variant, options, message):
     _, options, _ = RunOptions.from_command_line_args(
-        ["x.yaml", "--grad_accumulation_factor=0"]
+        ["x.yaml", *options.split()]
     )
-    with pytest.raises(ValueError, match="grad_accumulation_factor is 0"):
+    with pytest.raises(ValueError, match=message):
+        check_hyperparameters(compose(variant), options)
+
+
+def test_half_precision_needs_another_device_than_that_found(
+    variant, monkeypatch
+):
+    monkeypatch.setattr(checking, "infer_device", lambda: "cpu")
+    _, options, _ = RunOptions.from_command_line_args(
+        ["x.yaml", "--precision=fp16"]
+    )
+    with pytest.raises(ValueError, match="device as found here"):
         check_hyperparameters(compose(variant), options)
 
 

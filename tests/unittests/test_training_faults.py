@@ -67,7 +67,6 @@ def test_a_full_disk_names_file_and_remedy(tmp_path, code):
         FileNotFoundError(errno.ENOENT, "No such file", "a.wav"),
         RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
         RuntimeError("Caught ValueError in DataLoader worker process 0."),
-        KeyboardInterrupt(),
     ],
 )
 def test_all_other_errors_stay_what_they_are(tmp_path, error):
@@ -211,3 +210,16 @@ def test_an_epoch_is_logged_whole_after_an_interruption(tmp_path):
     assert resumed.routing.summarize() == statistics.routing.summarize()
     resumed.clear()
     assert resumed.losses == [] and resumed.routing.shares() == {}
+
+
+def test_ctrl_c_says_that_the_same_command_continues(tmp_path, caplog):
+    with (
+        caplog.at_level("WARNING"),
+        pytest.raises(SystemExit) as ended,
+        explained_faults(tmp_path),
+    ):
+        raise KeyboardInterrupt
+    assert ended.value.code == 130
+    assert "The same command continues" in caplog.text
+    # Else the interpreter would print where it was interrupted.
+    assert ended.value.__suppress_context__
