@@ -93,6 +93,8 @@ def gpu_check(*options):
     )
 
 
+# Every change runs it as well, by .ci/run: as many imports as trainings.
+@pytest.mark.long
 def test_the_check_of_a_gpu_runs_on_a_cpu(tmp_path):
     result = gpu_check("--device", "cpu", "--small", str(tmp_path))
     assert result.returncode == 0, result.stdout[-3000:]
