@@ -78,6 +78,7 @@ from speechbrain_merit.pretrained.folder import (
     write_pretrained_folder,
 )
 from speechbrain_merit.training.brain import MultiTaskBrain
+from speechbrain_merit.training.checksums import sync_to_disk
 from speechbrain_merit.training.distributed import (
     gather,
     gather_rows,
@@ -796,4 +797,7 @@ if __name__ == "__main__":
                     hparams["label_encoder"],
                 ],
             )
+            for path in (brain.result_folder / "pretrained").iterdir():
+                sync_to_disk(path)
+        # What marks a training with its test as unfinished.
         brain.test_progress.remove()

@@ -252,3 +252,20 @@ def test_the_sums_are_those_of_sha256sum(tmp_path):
     )
     assert find_damage(tmp_path) is None
     assert find_damage(tmp_path, required=["other"]) is not None
+
+
+def test_the_newest_is_the_last_saved_though_the_clock_was_set_back(
+    saved, monkeypatch
+):
+    model, checkpointer, checkpoints = saved
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    for value in (4.0, 5.0):
+        fill(model, value)
+        last = checkpointer.save_checkpoint()
+        assert last.meta["unixtime"] > checkpoints[-1].meta["unixtime"]
+    fill(model, 0.0)
+    assert checkpointer.recover_if_possible().path == last.path
+    assert model.bias.tolist() == [5.0, 5.0]
+    # Nor are the last ones deleted as the oldest.
+    checkpointer.delete_checkpoints(num_to_keep=1)
+    assert checkpointer.find_checkpoint().path == last.path

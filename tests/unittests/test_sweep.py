@@ -14,7 +14,13 @@ import pytest
 
 import speechbrain
 from speechbrain_merit.command_line import main
-from speechbrain_merit.config import read_overrides
+from speechbrain_merit.config import (
+    TrainingRecord,
+    compose,
+    read_overrides,
+    training_settings,
+)
+from speechbrain_merit.config.corpora import CORPUS_FILE, TASK_FOLDER
 from speechbrain_merit.experiments.sweep import (
     Progress,
     Scheduler,
@@ -390,6 +396,39 @@ def test_a_description_is_overridden_by_the_command(script):
     assert path.parent.name == "fold1_seed5"
     text = path.read_text()
     assert '"lr": "3"' in text and '"top_k": "2"' in text
+
+
+def test_a_finished_run_of_other_options_is_none_of_this_sweep(script):
+    recipe = script.parent / "recipes" / "mini" / TASK_FOLDER
+    recipe.mkdir(parents=True)
+    (recipe / CORPUS_FILE).write_text("{}")
+    (script.parent / "hparams" / "ser_only.yaml").write_text(
+        "{seed: 1, fold: 0, corpus: x, output_folder: x, lr: 0.1, device: cpu}"
+    )
+    (run,) = plan(script, ["ser_only"])
+    assert sweep(script, [run])[run.name].status == "finished"
+    # As train.py, which is a stub here.
+    _, options, overrides = speechbrain.parse_arguments(list(run.arguments))
+    composed = compose(run.arguments[0], overrides, script.parent)
+    record = TrainingRecord(run.folder / "save")
+    record.check("settings", training_settings(composed, options))
+    record.write()
+    (run.folder / "save" / "CKPT+1").mkdir()
+    assert sweep(script, [run])[run.name].status == "finished before"
+    (other,) = plan(script, ["ser_only"], options=["--lr=0.2"])
+    outcome = sweep(script, [other])[run.name]
+    assert outcome.status == "failed"
+    assert "- lr was 0.1, is 0.2" in outcome.reason
+    assert journal(script).count(("start", "ser_only", "0", "None")) == 1
+
+
+def test_a_run_without_its_last_step_is_not_finished(script):
+    (run,) = plan(script, ["ser_only"])
+    sweep(script, [run])
+    assert run.is_finished
+    # The power went after results.json, and before the model was written.
+    (run.folder / "test_progress_0.jsonl").touch()
+    assert not run.is_finished
 
 
 def test_a_dry_run_runs_nothing(script):

@@ -63,8 +63,9 @@ class PlannedRun:
 
     @property
     def is_finished(self) -> bool:
-        """Whether it has results."""
-        return (self.folder / "results.json").is_file()
+        """Whether it has come to its end, where train.py removes a file."""
+        going_on = any(self.folder.glob("test_progress_*"))
+        return (self.folder / "results.json").is_file() and not going_on
 
     @property
     def has_model(self) -> bool:

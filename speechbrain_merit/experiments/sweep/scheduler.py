@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import speechbrain as sb
+from speechbrain_merit.config import TrainingRecord, compose, training_settings
 from speechbrain_merit.training.folder_lock import claim_folder
 
 from .plan import PlannedRun
@@ -115,7 +117,9 @@ class Scheduler:
         needed = {run.needs for run in runs}
         for run in runs:
             if run.is_finished and (run.has_model or run.folder not in needed):
-                self._end(Outcome(run, EARLIER))
+                reason = self._changes(run)
+                status = FAILED if reason else EARLIER
+                self._end(Outcome(run, status, reason=reason))
         try:
             while self.waiting or self.active:
                 self._collect()
@@ -125,6 +129,19 @@ class Scheduler:
         finally:
             self._stop()
         return [self.outcomes[run.folder] for run in runs]
+
+    def _changes(self, run: PlannedRun) -> str:
+        """What a finished run has other than is wanted now."""
+        record = TrainingRecord(run.folder / "save")
+        if record.before:
+            file, options, overrides = sb.parse_arguments(list(run.arguments))
+            try:
+                composed = compose(file, overrides, Path(self.script).parent)
+                settings = training_settings(composed, options)
+                record.check("settings", settings)
+            except ValueError as error:
+                return str(error)
+        return ""
 
     def _end(self, outcome: Outcome) -> None:
         self.outcomes[outcome.run.folder] = outcome
