@@ -1,13 +1,16 @@
 """Tests that the check of hyperparameters knows all that there is."""
 
+from dataclasses import fields
+
 import pytest
 from repository import VARIANTS, flattened, relative
 from test_yaml import tag, top_level
 
+from speechbrain.utils.run_opts import RunOptions
 from speechbrain_merit.config.hyperparameters import Hyperparameters
 
-# Of SpeechBrain's options, which a YAML need not set.
-OPTIONS = {"ckpt_interval_steps", "nonfinite_patience"}
+# SpeechBrain's options, which a YAML need not set.
+OPTIONS = {field.name for field in fields(RunOptions)}
 RULES = set(Hyperparameters.model_fields)
 
 
