@@ -102,8 +102,13 @@ def _misspelt_weights(composed: Composition) -> Iterator[Problem]:
             path = f"{key}.{name}"
             # An integrator of one's own may have losses of its own.
             if composed.origin(path) not in files:
-                yield f"{key} has no {name}.{suggestion(name, known)}", path
-            elif hint := suggestion(name, known - set(own), _MISSPELT):
+                hint = suggestion(str(name), known)
+                yield f"{key} has no {name}.{hint}", path
+                continue
+            # As for keys: an overlay adds to what is there.
+            complete = composed.origin(path) == files[-1]
+            meant = known - set(own) if complete else known
+            if hint := suggestion(str(name), meant, _MISSPELT):
                 yield f"Nothing uses {path}.{hint}", path
 
 
@@ -124,6 +129,9 @@ def _problems_of_values(
     """Values that cannot be, alone or together, and options nothing takes."""
     try:
         resolved = ruamel.yaml.YAML().load(composed.resolve())
+    except RecursionError:
+        yield ("A reference leads back to itself: look for !ref.",)
+        return
     except (ValueError, KeyError, TypeError) as error:
         yield (f"{composed.path}: {error}",)
         return

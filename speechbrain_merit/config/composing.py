@@ -252,6 +252,14 @@ def _unknown(composed: Composition, key: str, where: str) -> str:
 def _compose_files(path: Path, above: tuple[Path, ...] = ()) -> Composition:
     """Composes a variant with its bases; those above it may not be such."""
     settings = read_mapping(path)
+    if not settings:
+        raise ValueError(f"{path} is empty: it has neither keys nor a base.")
+    for key in settings:
+        if not isinstance(key, str) or "." in key:
+            raise ValueError(
+                f"{path}: {key!r} is no key; what lies in a mapping is set as "
+                "in loss_weights: {enhance: 1.0}."
+            )
     base, dropped = settings.pop("base", None), settings.pop("drop", [])
     if not isinstance(dropped, list) or (dropped and base is None):
         raise ValueError(

@@ -129,6 +129,10 @@ def test_where_a_key_is_set(write):
             "seed is .* no mapping.*in .*overlay.yaml",
         ),
         ("base: complete.yaml\nsise: [1", "overlay.yaml cannot be read"),
+        ("# Nothing yet", "overlay.yaml is empty"),
+        ("base: complete.yaml\nweights.one: 2", "'weights.one' is no key"),
+        ("base: complete.yaml\n1: 2", "overlay.yaml: 1 is no key"),
+        ("base: complete.yaml\n? [a]\n: 2", "'a'.* is no key"),
     ],
 )
 def test_overlays_that_cannot_be(write, text, message):

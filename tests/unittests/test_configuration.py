@@ -115,6 +115,28 @@ def test_misspelt_weights(variant, key, name, meant):
     )
 
 
+def test_misspelt_weights_of_an_overlay(variant, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        f"base: {variant}\nloss_weights: {{rooter_z: 2.0, contrast: 1.0}}\n",
+        encoding="utf-8",
+    )
+    (text,) = complaints(own)
+    assert text == (
+        f"Nothing uses loss_weights.rooter_z. Did you mean router_z? (in {own})"
+    )
+
+
+def test_a_reference_to_itself(tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        f"base: {SPARSE}\nfold: !ref <seed>\nseed: !ref <fold>\n",
+        encoding="utf-8",
+    )
+    (text,) = complaints(own, "", ROOT)
+    assert text == "A reference leads back to itself: look for !ref."
+
+
 def test_own_keys_are_welcome_in_an_own_file(variant, tmp_path):
     text = variant.read_text(encoding="utf-8")
     own = tmp_path / "own.yaml"
