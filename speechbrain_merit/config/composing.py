@@ -10,6 +10,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import copy
 import dataclasses
 import functools
 import io
@@ -29,6 +30,9 @@ from .names import refusal, suggestion
 from .reading import read_mapping, read_overrides, tag_of
 
 COMMAND_LINE = "on the command line"
+# How a file begins that `Composition.write` made: nothing is laid over it but
+# the command line.
+_GENERATED = "# Generated "
 
 
 @dataclasses.dataclass
@@ -72,7 +76,8 @@ class Composition:
         stream = io.StringIO()
         yaml = ruamel.yaml.YAML()
         yaml.indent(mapping=4, sequence=6, offset=4)
-        yaml.dump(self.tree, stream)
+        # Writing changes what ruamel.yaml keeps of blank lines.
+        yaml.dump(copy.deepcopy(self.tree), stream)
         return stream.getvalue()
 
     def resolve(self) -> str:
@@ -97,7 +102,7 @@ class Composition:
         sources = "".join(f"# {place}\n" for place in places)
         with atomic_write(path) as partial:
             partial.write_text(
-                f"# Generated {date.today()} of what is set\n{sources}"
+                f"{_GENERATED}{date.today()} of what is set\n{sources}"
                 f"# yamllint disable\n{self.resolve()}",
                 encoding="utf-8",
             )
@@ -179,12 +184,13 @@ def compose(
     The corpus is the override `corpus`; without it, the only one there is, or
     else the embedded `mini`. Its folder goes on Python's path, so that the
     YAML can name its preparation function. What it sets for other variants,
-    such as the size of experts where there are none, is left out.
+    such as the size of experts where there are none, is left out. The
+    hyperparams.yaml of a training has its corpus in it already.
 
     Arguments
     ---------
     hparams_file : str or Path
-        The variant.
+        The variant, or the hyperparams.yaml of a training.
     overrides : str
         In YAML, as `speechbrain.parse_arguments` returns them.
     script_folder : str or Path, optional
@@ -220,7 +226,16 @@ def compose(
     composed = _compose_files(Path(hparams_file))
     given = read_overrides(overrides)
     layers = [(given, COMMAND_LINE)]
-    if script_folder is not None:
+    if composed.path.read_text(encoding="utf-8").startswith(_GENERATED):
+        corpus = composed.tree["corpus"]
+        if given.get("corpus", corpus) != corpus:
+            raise ValueError(
+                f"{composed.path} is of a training on {corpus}: for another "
+                "corpus, give a file of hparams."
+            )
+        if script_folder is not None:
+            choose_corpus(script_folder, corpus)
+    elif script_folder is not None:
         folder = choose_corpus(script_folder, given.get("corpus"))
         given["corpus"] = folder.parent.name
         file = folder / CORPUS_FILE

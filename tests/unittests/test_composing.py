@@ -1,11 +1,14 @@
 """Overlays, corpora and command lines become one HyperPyYAML."""
 
+from pathlib import Path
+
 import pytest
 import ruamel.yaml
 from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain_merit.config import compose
 
+ROOT = Path(__file__).parents[2]
 COMPLETE = """# The whole of it
 
 seed: 1
@@ -140,3 +143,26 @@ def test_overlays_that_cannot_be(write, text, message):
     path = write("overlay", text)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         compose(path)
+
+
+@pytest.mark.parametrize("name", ["sparse_merit", "se_then_ser"])
+def test_a_file_of_a_training_is_a_variant_with_its_corpus(name, tmp_path):
+    given = (
+        "lr: 0.02\nnumber_of_epochs: 1\nexpert_hidden_size: 16\n"
+        "emotion_dropout: 0\nencoder_config: {model_type: wavlm, "
+        "conv_dim: [16, 16]}\ndata_folder: data\n"
+    )
+    if name == "se_then_ser":
+        given = "data_folder: data\nenhancer_folder: trained\n"
+    written = tmp_path / "hyperparams.yaml"
+    first = compose(ROOT / "hparams" / f"{name}.yaml", given, ROOT)
+    first.write(written)
+    again = compose(written, "seed: 3", ROOT)
+    assert again.text == again.text
+    values = ruamel.yaml.YAML().load(again.resolve())
+    expected = ruamel.yaml.YAML().load(first.resolve())
+    assert values["seed"] == 3
+    for key in ("lr", "batch_size", "number_of_epochs", "emotion_hidden_size"):
+        assert values[key] == expected[key]
+    with pytest.raises(ValueError, match="is of a training on mini: for ano"):
+        compose(written, "corpus: RAVDESS", ROOT)
