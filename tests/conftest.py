@@ -20,6 +20,8 @@ def pytest_cmdline_main(config):
     inside = hasattr(config, "workerinput")
     # None also where the plugin is not loaded.
     asked = config.getoption("numprocesses", None) is not None
-    if whole and not (inside or asked or config.getoption("usepdb")):
+    # These have prepared for one process by now: `-n 2` tells them in time.
+    alone = config.getoption("usepdb") or config.getoption("cov_source", None)
+    if whole and not (inside or asked or alone):
         config.option.numprocesses = 2
         config.option.dist = "worksteal"
