@@ -96,6 +96,11 @@ def _leaves(path: str, node: Any) -> Iterator[tuple[str, Any]]:
         yield from _leaves(f"{path}.{key}" if path else str(key), value)
 
 
+def _is_more(old: Any, new: Any) -> bool:
+    # A reference to another key is a text.
+    return isinstance(old, int) and isinstance(new, int) and old < new
+
+
 def file_sums(paths: Iterable[Path]) -> dict[str, str]:
     """Gives the SHA-256 of files' bytes.
 
@@ -193,7 +198,7 @@ class TrainingRecord:
             if (old := before.get(key, _NOT_SET))
             != (new := now.get(key, _NOT_SET))
             and self.free.isdisjoint(key.split("."))
-            and not (key == "number_of_epochs" and old < new)
+            and not (key == "number_of_epochs" and _is_more(old, new))
         ]
         if lines:
             listing = "\n".join(lines)

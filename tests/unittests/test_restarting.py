@@ -63,6 +63,11 @@ def start(folder, overrides="", options=None, files=()):
             ],
         ),
         ("number_of_epochs: 1", {}, ["number_of_epochs was 2, is 1"]),
+        (
+            "number_of_epochs: !ref <seed>",
+            {},
+            ["number_of_epochs was 2, is '!ref <seed>'"],
+        ),
         ("", {"precision": "bf16"}, ["precision was 'not set', is 'bf16'"]),
         # A test would give the results of the old seed the new one's name.
         ("seed: 7", {"test_only": True}, ["seed was 1, is 7"]),
