@@ -19,6 +19,7 @@ from speechbrain_merit.data.audio import (
 )
 from speechbrain_merit.data.decoding import audio_info, open_audio
 from speechbrain_merit.data.preparation import measure_durations, read_sound
+from speechbrain_merit.data.samples import as_samples, as_source
 
 SECONDS = 4
 
@@ -266,3 +267,35 @@ def test_the_end_of_a_stretch_decides_who_reads(tmp_path):
     for end_s, name in ((SECONDS, "SoundFile"), (SECONDS + 1, "FFmpegFile")):
         with open_audio(path, end_s) as file:
             assert type(file).__name__ == name
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"),
+    [
+        # A file of 8 bits has its zero in the middle.
+        ("uint8", [0, 128, 192]),
+        ("int16", [-(2**15), 0, 2**14]),
+        ("int32", [-(2**31), 0, 2**30]),
+        ("float64", [-1.0, 0.0, 0.5]),
+    ],
+)
+def test_full_scale_is_that_of_the_numbers(dtype, values):
+    samples = as_samples(np.array(values, dtype))
+    assert samples.dtype == torch.float32
+    assert samples.tolist() == [-1.0, 0.0, 0.5]
+
+
+def test_a_stream_that_cannot_be_rewound_is_read_to_its_end():
+    class Pipe(io.BytesIO):
+        def seekable(self):
+            return False
+
+        def seek(self, *_):
+            raise io.UnsupportedOperation("seek")
+
+    file = io.BytesIO()
+    soundfile.write(file, np.full(800, 0.25), RATE, format="WAV")
+    source = as_source(Pipe(file.getvalue()), RATE)
+    assert audio_info(source).num_frames == 800
+    with open_audio(source) as opened:
+        assert opened.read(1) == 0.25
