@@ -133,9 +133,51 @@ class SubbandHead(nn.Module):
         Spectrum
             The enhanced one, zero on padding.
         """
-        num_frames = spectrum.log1p.shape[1]
-        mask = step_mask(spectrum.counts, num_frames)[:, None, :, None]
-        hidden = self._compressed(spectrum)
+        magnitude = spectrum.log1p.expm1()
+        phase = spectrum.phase
+        gain, real, imaginary = self.masks(
+            (magnitude, phase.real, phase.imag),
+            spectrum.counts,
+            features,
+            feature_counts,
+        )
+        with torch.autocast(features.device.type, enabled=False):
+            return dataclasses.replace(
+                spectrum,
+                log1p=(magnitude * gain).log1p(),
+                phase=phase * torch.complex(real, imaginary),
+            )
+
+    def masks(
+        self,
+        noisy: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+        counts: torch.Tensor,
+        features: torch.Tensor,
+        feature_counts: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Estimates what the noisy spectrum is multiplied by, in real numbers.
+
+        Arguments
+        ---------
+        noisy : tuple of torch.Tensor
+            Magnitudes, and the phase as cosine and sine, `[batch, time, bin]`
+            each.
+        counts : torch.Tensor
+            True frames of every utterance, `[batch]`.
+        features : torch.Tensor
+            Features of the enhancement task, `[batch, time, channel]`.
+        feature_counts : torch.Tensor
+            True feature frames of every utterance, `[batch]`.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            Gain in [0, 1], zero on padding, and the turn of the phase as
+            cosine and sine, `[batch, time, bin]` each.
+        """
+        num_frames = noisy[0].shape[1]
+        mask = step_mask(counts, num_frames)[:, None, :, None]
+        hidden = self._compressed(*noisy)
         skips = []
         for layer in self.analysis:
             hidden = layer(hidden)
@@ -144,21 +186,26 @@ class SubbandHead(nn.Module):
             hidden = context(hidden * mask)
         aligned = self._align(features, feature_counts, num_frames)
         hidden = hidden.permute(0, 2, 3, 1)
-        hidden = self.full_band(hidden, aligned, spectrum.counts)
-        hidden = self.sub_band(hidden, spectrum.counts)
+        hidden = self.full_band(hidden, aligned, counts)
+        hidden = self.sub_band(hidden, counts)
         hidden = hidden.permute(0, 3, 1, 2)
         for layer, skip in zip(self.synthesis, reversed(skips), strict=True):
             hidden = layer(hidden + skip)
-        return self._mask(hidden, spectrum, mask[:, 0])
+        with torch.autocast(hidden.device.type, enabled=False):
+            gain, real, imaginary = self.bands.spread(hidden.float()).unbind(1)
+            length = ((1 + real).square() + imaginary.square() + 1e-8).sqrt()
+            gain = torch.sigmoid(gain) * mask[:, 0]
+            return gain, (1 + real) / length, imaginary / length
 
-    def _compressed(self, spectrum: Spectrum) -> torch.Tensor:
+    def _compressed(
+        self,
+        magnitude: torch.Tensor,
+        real: torch.Tensor,
+        imaginary: torch.Tensor,
+    ) -> torch.Tensor:
         """Magnitude, real and imaginary part by bands, `[batch, 3, ...]`."""
-        magnitude = spectrum.log1p.expm1().clamp(min=1e-6) ** self.compression
-        parts = [
-            magnitude,
-            magnitude * spectrum.phase.real,
-            magnitude * spectrum.phase.imag,
-        ]
+        magnitude = magnitude.clamp(min=1e-6) ** self.compression
+        parts = [magnitude, magnitude * real, magnitude * imaginary]
         return self.bands.join(torch.stack(parts, dim=1))
 
     def _align(
@@ -171,21 +218,6 @@ class SubbandHead(nn.Module):
         index = torch.minimum(steps, last).unsqueeze(-1)
         aligned = features.gather(1, index.expand(-1, -1, features.shape[2]))
         return self.feature_dropout(aligned)
-
-    def _mask(
-        self, output: torch.Tensor, spectrum: Spectrum, mask: torch.Tensor
-    ) -> Spectrum:
-        with torch.autocast(output.device.type, enabled=False):
-            gain, real, imaginary = self.bands.spread(output.float()).unbind(1)
-            gain = torch.sigmoid(gain) * mask
-            length = ((1 + real).square() + imaginary.square() + 1e-8).sqrt()
-            turn = torch.complex((1 + real) / length, imaginary / length)
-            magnitude = spectrum.log1p.expm1() * gain
-            return dataclasses.replace(
-                spectrum,
-                log1p=magnitude.log1p(),
-                phase=spectrum.phase * turn,
-            )
 
 
 class TimeContext(nn.Module):

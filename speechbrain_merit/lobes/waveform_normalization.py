@@ -196,7 +196,7 @@ class WaveformNormalization(nn.Module):
         # Scaled to a peak of 1, or the power of a faint recording would
         # underflow; a power of two, so that the scaling itself is exact.
         peak = waveform.abs().amax(dim=(1, 2))[:, None, None]
-        unit = torch.exp2(torch.floor(torch.log2(peak))).where(peak > 0, 1.0)
+        unit = (2.0 ** peak.log2().floor()).where(peak > 0, 1.0)
         energy = (waveform / unit).square().sum(dim=2)
         count = mask.sum(dim=2)
         power = energy / count.clamp(min=1)

@@ -24,11 +24,14 @@ from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.lobes import (
     EmotionHead,
     JointModel,
+    LayerConcatenation,
     MeanPooling,
     SparseMoE,
     SpectralFrontend,
     SpectralMaskHead,
     SpeechEncoder,
+    SubbandHead,
+    WaveformNormalization,
 )
 
 
@@ -144,9 +147,33 @@ def small_model(encoder):
         ).eval()
 
 
+def model_like_merit_base():
+    """The parts of the model that comes with the package, and small."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        experts = SparseMoE(3, 16, 24, 12, tasks=["enhance"])
+        model = JointModel(
+            SpeechEncoder(
+                config=WHISPER, normalization=WaveformNormalization("level")
+            ),
+            LayerConcatenation(experts, layers=[0, 2]),
+            SpectralFrontend(512, 256),
+            SubbandHead(12, channels=8, hidden_size=16),
+            EmotionHead(MeanPooling(32), 4, hidden_size=0),
+        ).eval()
+        # As it starts, the head changes next to nothing.
+        last = model.enhancement_head.synthesis[-1].convolution
+        torch.nn.init.normal_(last.weight, std=0.3)
+        return model
+
+
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_every_encoder_can_be_traced(encoder):
     assert_same_results(small_model(encoder))
+
+
+def test_the_parts_of_merit_base_can_be_traced():
+    assert_same_results(model_like_merit_base())
 
 
 def test_a_trained_model_stays_as_it_is(monkeypatch):
@@ -287,6 +314,28 @@ def test_whisper_and_cascades_too(
     ):
         found = export_onnx(interface(model), tmp_path / "a.onnx")
         assert found["enhanced"] < 1e-3 and found["log_posteriors"] < 1e-3
+
+
+def test_a_gain_makes_no_difference_to_the_graph(
+    onnx_packages, interface, tmp_path
+):
+    path = tmp_path / "a.onnx"
+    export_onnx(interface(model_like_merit_base()), path)
+    noisy = noise(16161)
+    expected = run(onnx_packages, path, noisy)
+    for gain in (0.01, 10.0):
+        found = run(onnx_packages, path, gain * noisy)
+        torch.testing.assert_close(
+            found["enhanced"] / gain, expected["enhanced"], atol=1e-5, rtol=0
+        )
+        torch.testing.assert_close(
+            found["log_posteriors"],
+            expected["log_posteriors"],
+            atol=1e-4,
+            rtol=0,
+        )
+    silence = run(onnx_packages, path, torch.zeros(1, 16161))
+    assert not silence["enhanced"].any()
 
 
 def test_weights_alone_are_rounded(onnx_packages, interface, tmp_path):

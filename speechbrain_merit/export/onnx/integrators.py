@@ -11,6 +11,7 @@ from torch import nn
 
 from speechbrain_merit.lobes import (
     Integration,
+    LayerConcatenation,
     ShortcutIntegrator,
     SparseMoE,
     WeightedSumIntegrator,
@@ -63,7 +64,8 @@ def make_traceable(integrator: nn.Module) -> None:
     Arguments
     ---------
     integrator : torch.nn.Module
-        `SparseMoE`, `WeightedSumIntegrator` or `ShortcutIntegrator`, trained.
+        `SparseMoE`, `WeightedSumIntegrator`, or one that holds such a one,
+        trained.
 
     Raises
     ------
@@ -81,10 +83,11 @@ def make_traceable(integrator: nn.Module) -> None:
     if type(integrator) is SparseMoE:
         # It has the same parts, and no more.
         integrator.__class__ = TraceableMoE
-    elif type(integrator) is ShortcutIntegrator:
+    elif type(integrator) in (ShortcutIntegrator, LayerConcatenation):
         make_traceable(integrator.integrator)
     elif type(integrator) is not WeightedSumIntegrator:
         raise ValueError(
             f"A {type(integrator).__name__} cannot be exported to ONNX: only "
-            "SparseMoE, WeightedSumIntegrator and ShortcutIntegrator can."
+            "SparseMoE, WeightedSumIntegrator, ShortcutIntegrator and "
+            "LayerConcatenation can."
         )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from speechbrain_merit.lobes import EnhanceThenClassify, JointModel
+from speechbrain_merit.lobes import EnhanceThenClassify, JointModel, SubbandHead
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 
 from .encoders import traceable_states
@@ -93,14 +93,28 @@ class TraceableModel(nn.Module):
         real, imaginary = self.transform(reflected.squeeze(1))
         floor = self.frontend.magnitude_floor
         magnitude = (real.square() + imaginary.square()).sqrt() + floor
-        log1p = self.enhancement_head(
-            magnitude.log1p(),
-            torch.ones(1, dtype=torch.int64) * magnitude.shape[1],
-            features,
-            torch.ones(1, dtype=torch.int64) * features.shape[1],
+        counts, feature_counts = (
+            torch.ones(1, dtype=torch.int64) * frames.shape[1]
+            for frames in (magnitude, features)
         )
-        # ONNX has no expm1; what this loses is far below the floor of 16 bits.
-        gain = (log1p.exp() - 1 - floor) / magnitude
+        if isinstance(self.enhancement_head, SubbandHead):
+            noisy = (magnitude, real / magnitude, imaginary / magnitude)
+            gain, cosine, sine = self.enhancement_head.masks(
+                noisy, counts, features, feature_counts
+            )
+            # The floor goes again, as it does in `SpectralFrontend`.
+            gain = gain - floor / magnitude
+            real, imaginary = (
+                real * cosine - imaginary * sine,
+                real * sine + imaginary * cosine,
+            )
+        else:
+            log1p = self.enhancement_head(
+                magnitude.log1p(), counts, features, feature_counts
+            )
+            # ONNX has no expm1; what this loses is far below the floor of 16
+            # bits.
+            gain = (log1p.exp() - 1 - floor) / magnitude
         samples = self.inverse(real * gain, imaginary * gain)
         return samples[:, margin : margin + normalised.shape[1]]
 
