@@ -5,15 +5,15 @@ Authors
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
-
-from speechbrain.utils.logger import get_logger
 
 from . import demo, export, export_onnx, import_official, process, report, sweep
 from .subcommand import add_subcommand
 
-logger = get_logger(__name__)
+# Not SpeechBrain's: no command's help and mistakes wait for PyTorch.
+logger = logging.getLogger(__name__)
 
 _COMMANDS = (process, demo, export, export_onnx, import_official, report, sweep)
 

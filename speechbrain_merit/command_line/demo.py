@@ -4,10 +4,6 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from speechbrain_merit.inference.demo import make_demo, serve
-
-from .loading import load
-
 
 def run(
     *,
@@ -57,6 +53,11 @@ def run(
     ...
     FileNotFoundError: ...lacks hyperparams.yaml: ...
     """
+    # Here, so that its help does not wait for PyTorch.
+    from speechbrain_merit.inference.demo import make_demo, serve
+
+    from .loading import load
+
     page = make_demo(load(model, safe, device))
     try:
         serve(page, host, port)

@@ -6,8 +6,6 @@ Authors
 
 from pathlib import Path
 
-from speechbrain_merit.export.trained_folder import export_experiment
-
 
 def run(
     experiment: Path,
@@ -51,5 +49,8 @@ def run(
     ...
     FileNotFoundError: nowhere lacks pretrained/hyperparams.yaml: give the ...
     """
+    # Here, so that its help does not wait for PyTorch.
+    from speechbrain_merit.export.trained_folder import export_experiment
+
     export_experiment(experiment, destination, license, half_precision)
     return 0

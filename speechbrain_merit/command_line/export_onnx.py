@@ -8,11 +8,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from speechbrain_merit.export.onnx import export_onnx, quantize_weights
-from speechbrain_merit.export.onnx.exporting import largest_differences
-
-from .loading import load
-
 
 def run(
     model: str, destination: Path, *, int8: bool = False, safe: bool = False
@@ -53,6 +48,12 @@ def run(
     ...
     FileNotFoundError: ...lacks hyperparams.yaml: ...
     """
+    # Here, so that its help does not wait for PyTorch.
+    from speechbrain_merit.export.onnx import export_onnx, quantize_weights
+    from speechbrain_merit.export.onnx.exporting import largest_differences
+
+    from .loading import load
+
     loaded = load(model, safe, "cpu")
     _report(destination, export_onnx(loaded, destination))
     if int8:

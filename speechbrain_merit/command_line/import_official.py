@@ -8,16 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from speechbrain_merit.export.official import import_official
-from speechbrain_merit.export.official.importing import EMOTIONS
-
 
 def run(
     source: str,
     destination: Path,
     *,
     gate: Literal["sparse", "dense"] = "sparse",
-    emotions: Sequence[str] = EMOTIONS,
+    emotions: Sequence[str] = ("angry", "sad", "happy", "neutral"),
     license: str = "other",
 ) -> int:
     """Makes a folder of a checkpoint that the authors published.
@@ -59,5 +56,8 @@ def run(
     ...
     FileNotFoundError: ... lacks final_ssl.pt, ...
     """
+    # Here, so that its help does not wait for PyTorch.
+    from speechbrain_merit.export.official import import_official
+
     import_official(source, destination, gate, emotions, license)
     return 0

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from speechbrain_merit.experiments import report
-
 
 def run(
     results: Sequence[str],
@@ -61,6 +59,9 @@ def run(
     ...
     FileNotFoundError: nowhere holds no results.json: give the output ...
     """
+    # Here, so that its help does not wait for PyTorch.
+    from speechbrain_merit.experiments import report
+
     runs = report.find_runs(results)
     if common_folds:
         runs = report.common_folds(runs)

@@ -4,27 +4,14 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from speechbrain.utils.logger import get_logger
-from speechbrain_merit.config.corpora import DEFAULT_CORPUS
-from speechbrain_merit.experiments.sweep import (
-    Outcome,
-    Progress,
-    Scheduler,
-    parse_variants,
-    plan_runs,
-    read_spec,
-    summary_text,
-)
-from speechbrain_merit.experiments.sweep.plan import as_arguments
-from speechbrain_merit.training.faults import INTERRUPTED
-
-logger = get_logger(__name__)
+logger = logging.getLogger(__name__)
 
 SUMMARY_FILE = "sweep.md"
 
@@ -101,13 +88,20 @@ def run(
             f"{script} does not exist: run the command in the project's "
             "folder, or name the script by --script."
         )
-    slots: Sequence[str | None] = _listed(devices) or [None] * jobs
     if jobs < 1 or (devices and jobs > 1):
         raise ValueError("Give --jobs of 1 or more, or --devices, not both.")
+    if variants is None and spec is None:
+        raise ValueError("There is nothing to run: give --variants or --spec.")
+    # Here, so that its help and mistakes do not wait for PyTorch.
+    from speechbrain_merit.experiments import sweep
+    from speechbrain_merit.experiments.sweep.plan import as_arguments
+    from speechbrain_merit.training.faults import INTERRUPTED
+
+    slots: Sequence[str | None] = _listed(devices) or [None] * jobs
     chosen = _chosen(spec, variants, folds, seeds, corpus)
     out = out or Path("results") / chosen["corpus"]
-    runs = plan_runs(
-        parse_variants(chosen["variants"]),
+    runs = sweep.plan_runs(
+        sweep.parse_variants(chosen["variants"]),
         list(dict.fromkeys(chosen["folds"])),
         list(dict.fromkeys(chosen["seeds"])),
         chosen["corpus"],
@@ -122,8 +116,8 @@ def run(
             tqdm.write(f"{planned.name}: {state}")
         return 0
     try:
-        with Progress(len(runs)) as progress:
-            outcomes = Scheduler(script, slots, progress).run(runs)
+        with sweep.Progress(len(runs)) as progress:
+            outcomes = sweep.Scheduler(script, slots, progress).run(runs)
     except KeyboardInterrupt:
         logger.error("Interrupted: the same command goes on.")
         return INTERRUPTED
@@ -138,6 +132,9 @@ def _chosen(
     corpus: str | None,
 ) -> dict[str, Any]:
     """Puts command line, description and defaults together."""
+    from speechbrain_merit.config.corpora import DEFAULT_CORPUS
+    from speechbrain_merit.experiments.sweep import read_spec
+
     chosen: dict[str, Any] = {"folds": ["0"], "seeds": ["1986"], "options": {}}
     chosen["corpus"] = DEFAULT_CORPUS
     given = {
@@ -158,8 +155,10 @@ def _listed(text: str | None) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _conclude(outcomes: Sequence[Outcome], out: Path) -> int:
+def _conclude(outcomes: Sequence[Any], out: Path) -> int:
     """Says what became of the runs, and where to go from here."""
+    from speechbrain_merit.experiments.sweep import summary_text
+
     text = summary_text(outcomes)
     out.mkdir(parents=True, exist_ok=True)
     (out / SUMMARY_FILE).write_text(text, encoding="utf-8")

@@ -10,11 +10,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModel, PreTrainedConfig
-
-from speechbrain.integrations.huggingface.huggingface import (
-    HFTransformersInterface,
-)
 
 from .wavlm_attention import use_fused_attention
 
@@ -89,10 +84,18 @@ def _from_config(config: Mapping[str, Any]) -> nn.Module:
             f"The encoder's config has model_type {model_type!r}: use one of "
             f"{SUPPORTED_MODELS}."
         )
+    # Here and below: its import takes as long as PyTorch's, and not everyone
+    # who imports this module builds an encoder.
+    from transformers import AutoConfig, AutoModel
+
     return AutoModel.from_config(AutoConfig.for_model(model_type, **options))
 
 
 def _load(source: str, save_path: str) -> nn.Module:
+    from speechbrain.integrations.huggingface.huggingface import (
+        HFTransformersInterface,
+    )
+
     try:
         _refuse_kernels(source, save_path)
         interface = HFTransformersInterface(
@@ -118,6 +121,8 @@ def _refuse_kernels(source: str, save_path: str) -> None:
     # transformers refuses code of the source's own by itself, but fetches and
     # runs a kernel that the configuration names where it finds the package
     # `kernels`.
+    from transformers import PreTrainedConfig
+
     config, _ = PreTrainedConfig.get_config_dict(source, cache_dir=save_path)
     for key in ("attn_implementation", "_attn_implementation"):
         if "/" in str(config.get(key)):

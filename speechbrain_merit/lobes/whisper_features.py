@@ -9,7 +9,6 @@ Authors
 
 import torch
 from torch import nn
-from transformers.audio_utils import mel_filter_bank
 
 from .lengths import step_mask
 
@@ -33,6 +32,9 @@ class WhisperFeatures(nn.Module):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
+        # Its import takes long, and most models are none of Whisper's.
+        from transformers.audio_utils import mel_filter_bank
+
         self.encoder = model.get_encoder()
         self.encoder.layerdrop = 0.0
         config = model.config

@@ -11,12 +11,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from transformers import CONFIG_MAPPING, PreTrainedConfig
-
 from speechbrain_merit.lobes.speech_model_loading import SUPPORTED_MODELS
 
-# What every model has, and none is built from.
-_COMMON = frozenset(inspect.signature(PreTrainedConfig).parameters)
 # The smallest decoder that there can be: it is built and dropped.
 _NO_DECODER = {
     "vocab_size": 8,
@@ -31,7 +27,7 @@ _NO_DECODER = {
 }
 
 
-def own_settings(config: PreTrainedConfig) -> dict[str, Any]:
+def own_settings(config: Any) -> dict[str, Any]:
     """Gives the options that an encoder of the same kind is built from.
 
     Arguments
@@ -95,7 +91,7 @@ def checked_settings(config: Mapping[str, Any]) -> dict[str, Any]:
             f"{SUPPORTED_MODELS}."
         )
     own = _options_of(model_type)
-    others = config.keys() - own - _COMMON
+    others = config.keys() - own - _common_options()
     naming = [key for key in others if isinstance(config[key], str | dict)]
     if naming:
         raise ValueError(
@@ -105,6 +101,16 @@ def checked_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, **(_NO_DECODER if model_type == "whisper" else {})}
 
 
+def _common_options() -> frozenset[str]:
+    """What every model has, and none is built from."""
+    # Its import takes long, and importing this module need not.
+    from transformers import PreTrainedConfig
+
+    return frozenset(inspect.signature(PreTrainedConfig).parameters)
+
+
 def _options_of(model_type: str) -> set[str]:
+    from transformers import CONFIG_MAPPING
+
     parameters = inspect.signature(CONFIG_MAPPING[model_type]).parameters
-    return parameters.keys() - _COMMON | {"model_type"}
+    return parameters.keys() - _common_options() | {"model_type"}

@@ -121,7 +121,7 @@ def test_a_run_resumes(model, noisy, tmp_path, capsys, monkeypatch):
     assert read_lines(lines) == before
     with monkeypatch.context() as context:
         # All finished: not even the model is loaded.
-        context.setattr("speechbrain_merit.command_line.process.load", None)
+        context.setattr("speechbrain_merit.command_line.processing.load", None)
         assert process(*command) == 0
     assert process(*command, "--overwrite") == 0
     assert soundfile.info(out / "a.wav").frames
