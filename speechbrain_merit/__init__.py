@@ -14,8 +14,14 @@ Authors
 
 import importlib
 import sys
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .inference import JointEnhancementClassifier
+
+__version__ = "0.1.0"
 
 # Saved folders name classes by the modules that they once lay in.
 _MOVED = {
@@ -44,3 +50,45 @@ class _MovedModule(ModuleType):
 for _old in _MOVED:
     _name = f"{__name__}.{_old}"
     globals()[_old] = sys.modules[_name] = _MovedModule(_name)
+
+
+def load(
+    source: str | Path = "merit-base",
+    device: str | None = None,
+    safe: bool = False,
+) -> "JointEnhancementClassifier":
+    """Loads a trained model.
+
+    Call it with a recording: `load()("noisy.wav")` gives the enhanced speech
+    and the emotion, see `JointEnhancementClassifier`.
+
+    Arguments
+    ---------
+    source : str or Path
+        Name of a model that comes with the package; a folder that train.py or
+        `speechbrain-merit export` made; or a model's name on the hub.
+    device : str, optional
+        Such as `cpu` or `cuda:0`; the best there is by default.
+    safe : bool
+        Whether to run nothing of the source, and build only parts of this
+        package: for a model that you do not trust.
+
+    Returns
+    -------
+    JointEnhancementClassifier
+        Ready to use.
+
+    Example
+    -------
+    >>> load(getfixture("tmpdir"), safe=True)
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: ...lacks hyperparams.yaml: ...
+    """
+    # Takes seconds, which the import of the package should not.
+    from .inference import JointEnhancementClassifier
+
+    run_opts = {"device": device} if device else None
+    if safe:
+        return JointEnhancementClassifier.from_plain(source, run_opts=run_opts)
+    return JointEnhancementClassifier.from_hparams(source, run_opts=run_opts)

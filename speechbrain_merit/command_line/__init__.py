@@ -9,6 +9,8 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from speechbrain_merit import __version__
+
 from . import demo, export, export_onnx, import_official, process, report, sweep
 from .subcommand import add_subcommand
 
@@ -46,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="speechbrain-merit",
         description="Enhances speech and names its emotion.",
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s {__version__}"
     )
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", required=True

@@ -4,6 +4,8 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+from speechbrain_merit import load
+
 
 def run(
     *,
@@ -56,9 +58,7 @@ def run(
     # Here, so that its help does not wait for PyTorch.
     from speechbrain_merit.inference.demo import make_demo, serve
 
-    from .loading import load
-
-    page = make_demo(load(model, safe, device))
+    page = make_demo(load(model, device, safe))
     try:
         serve(page, host, port)
     except OSError as error:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from speechbrain_merit import load
+
 
 def run(
     model: str, destination: Path, *, int8: bool = False, safe: bool = False
@@ -52,9 +54,7 @@ def run(
     from speechbrain_merit.export.onnx import export_onnx, quantize_weights
     from speechbrain_merit.export.onnx.exporting import largest_differences
 
-    from .loading import load
-
-    loaded = load(model, safe, "cpu")
+    loaded = load(model, "cpu", safe)
     _report(destination, export_onnx(loaded, destination))
     if int8:
         smaller = destination.with_stem(f"{destination.stem}_int8")

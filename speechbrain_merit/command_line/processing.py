@@ -15,6 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
+from speechbrain_merit import load
 from speechbrain_merit.data.decoding import audio_info
 from speechbrain_merit.data.preparation.files import printable
 from speechbrain_merit.inference import (
@@ -26,7 +27,6 @@ from speechbrain_merit.lobes.joint_model import ENHANCE
 from speechbrain_merit.pretrained.folder import find_pretrained_folder
 
 from .jobs import Job, find_jobs, make_batches
-from .loading import load
 from .result_lines import MADE_FROM, ResultLines
 
 logger = get_logger(__name__)
@@ -100,7 +100,7 @@ def process_files(
             _say(f"{len(jobs) - len(waiting)} files are finished already.")
         if not waiting:
             return 0
-        loaded = load(model, safe, device)
+        loaded = load(model, device, safe)
         tasks = _tasks(loaded, out)
         # What is wrong with the options shows before any result is given up.
         loaded.stream(options["chunk_s"], options["overlap_s"], tasks)

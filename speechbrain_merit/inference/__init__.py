@@ -6,12 +6,14 @@ Authors
 
 from .batch_processing import ProcessedSpeech
 from .joint import JointEnhancementClassifier
+from .recording import ProcessedRecording
 from .stream import SpeechStream
 from .timeline import EmotionSegment
 
 __all__ = [
     "EmotionSegment",
     "JointEnhancementClassifier",
+    "ProcessedRecording",
     "ProcessedSpeech",
     "SpeechStream",
 ]

@@ -73,6 +73,14 @@ class ProcessedSpeech:
             labels = [emotions[best] for best in log_posteriors.argmax(dim=1)]
         return cls(enhanced, log_posteriors, labels, emotions)
 
+    @property
+    def probabilities(self) -> list[dict[str, float]] | None:
+        """Probability of every emotion by its name, for every utterance."""
+        if self.log_posteriors is None:
+            return None
+        rows = self.log_posteriors.exp().tolist()
+        return [dict(zip(self.emotions, row, strict=True)) for row in rows]
+
     def scored(
         self,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:

@@ -4,6 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import numbers
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,14 @@ import torch
 
 from speechbrain.utils.data_utils import batch_pad_right
 from speechbrain_merit.data.audio import read_channel_blocks, read_mono_blocks
+from speechbrain_merit.data.decoding import audio_info
 from speechbrain_merit.data.samples import as_source
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 
 from .batch_processing import BatchProcessor, ProcessedSpeech, found
 from .chunking import CHUNK_S, OVERLAP_S
 from .output_files import check_output, use_blocks
+from .recording import ProcessedRecording
 from .stream import STREAM_CHUNK_S, STREAM_OVERLAP_S, SpeechStream
 from .timeline import EmotionTimeline
 
@@ -26,10 +29,48 @@ from .timeline import EmotionTimeline
 class JointEnhancementClassifier(BatchProcessor):
     """Enhances speech and names its emotion, from one pass of the encoder.
 
-    Made by `from_hparams(source)`. As everywhere in SpeechBrain, that runs what
-    the source's hyperparams.yaml says: load only sources that you trust, and
-    others by `from_plain(source)`.
+    Made by `speechbrain_merit.load(source)`, which is `from_hparams(source)`.
+    As everywhere in SpeechBrain, that runs what the source's hyperparams.yaml
+    says: load only sources that you trust, and others by `from_plain(source)`.
     """
+
+    def __call__(
+        self,
+        recording: Any,
+        sample_rate_hz: int | None = None,
+        **options: Any,
+    ) -> Any:
+        """Enhances a recording of any length and names its emotions.
+
+        Arguments
+        ---------
+        recording : str or Path or file object or torch.Tensor or array or list
+            As for `process_file`; or a list of such recordings.
+        sample_rate_hz : int, optional
+            Sample rate of samples; the model's by default.
+        **options : Any
+            As for `process_file`, e.g. `keep_channels`.
+
+        Returns
+        -------
+        ProcessedRecording or list of ProcessedRecording
+            For a list of recordings, one for each.
+
+        Raises
+        ------
+        ValueError
+            As `process_file` does.
+        """
+        if isinstance(recording, list | tuple) and not isinstance(
+            next(iter(recording), 0), numbers.Number
+        ):
+            return [self(one, sample_rate_hz, **options) for one in recording]
+        rate_hz = self.hparams.sample_rate_hz
+        source = as_source(recording, sample_rate_hz or rate_hz)
+        result = self.process_file(source, **{"timeline": True, **options})
+        if options.get("keep_sample_rate"):
+            rate_hz = audio_info(source).sample_rate
+        return ProcessedRecording.of(result, source, rate_hz)
 
     def classify_file(
         self, path: Any, **options: Any

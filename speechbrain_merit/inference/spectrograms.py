@@ -186,7 +186,7 @@ def speech_figure(
     >>> segment = EmotionSegment(0.0, 0.1, {"angry": 0.3, "sad": 0.7})
     >>> figure = speech_figure(silence, silence, [segment], 0.1, 16000, "a")
     >>> [axes.get_ylabel() for axes in figure.axes[:3]]
-    ['before, kHz', 'after, kHz', 'emotion']
+    ['original, kHz', 'enhanced, kHz', 'emotion']
     """
     # Not through pyplot, which keeps every figure in a global list.
     figure = Figure(figsize=(8, 5.6 if segments else 4.4), layout="constrained")
@@ -195,7 +195,7 @@ def speech_figure(
     rows = figure.subplots(len(ratios), sharex=True, height_ratios=ratios)
     loudest = max(before_db.max(), after_db.max())
     for axes, spectrum, name in zip(
-        rows[:2], (before_db, after_db), ("before", "after"), strict=True
+        rows[:2], (before_db, after_db), ("original", "enhanced"), strict=True
     ):
         image = axes.imshow(
             spectrum.T,

@@ -1,0 +1,194 @@
+"""What became of one recording: to be used, saved, heard and looked at.
+
+Authors
+ * The speechbrain-merit developers 2026
+"""
+
+import base64
+import dataclasses
+import io
+import os
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+import numpy as np
+import soundfile
+import torch
+
+from speechbrain.utils.data_utils import batch_pad_right
+from speechbrain_merit.data.audio import read_mono_blocks
+from speechbrain_merit.data.decoding import Source
+
+from .batch_processing import ProcessedSpeech, found
+from .output_files import subtype_like, write_blocks
+from .timeline import EmotionSegment
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# What a page holds of a long recording: more would make it slow.
+PLAYED_S = 300.0
+_TEMPLATE = jinja2.Environment(
+    loader=jinja2.PackageLoader("speechbrain_merit.inference"),
+    undefined=jinja2.StrictUndefined,
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+).get_template("recording.html")
+
+
+@dataclasses.dataclass(repr=False)
+class ProcessedRecording:
+    """Enhanced speech and emotions; what the model does not do is None.
+
+    In a notebook, it shows itself: a player to switch between the original
+    and the enhanced speech, the emotions, and spectrograms.
+
+    Arguments
+    ---------
+    source : str or Path or file object
+        The recording.
+    enhanced : numpy.ndarray or None
+        Enhanced samples, float32, `[time]`; `[channel, time]` where the
+        channels were kept.
+    sample_rate_hz : int
+        Sample rate of the enhanced speech.
+    emotion : str or None
+        What the speaker sounds like most.
+    probabilities : dict or None
+        Probability of every emotion by its name.
+    timeline : list of EmotionSegment or None
+        Emotions over time.
+    """
+
+    source: Source
+    enhanced: np.ndarray | None
+    sample_rate_hz: int
+    emotion: str | None
+    probabilities: dict[str, float] | None
+    timeline: list[EmotionSegment] | None
+
+    @classmethod
+    def of(
+        cls, result: ProcessedSpeech, source: Source, sample_rate_hz: int
+    ) -> "ProcessedRecording":
+        """Takes what a batch of one gave, or the channels of one recording.
+
+        Arguments
+        ---------
+        result : ProcessedSpeech
+            As `JointEnhancementClassifier.process_file` gives it.
+        source : str or Path or file object
+            The recording.
+        sample_rate_hz : int
+            Sample rate of the enhanced speech.
+
+        Returns
+        -------
+        ProcessedRecording
+            On the CPU.
+        """
+        if not isinstance(source, str | os.PathLike | io.BytesIO):
+            # The result outlives an open file.
+            source.seek(0)
+            source = io.BytesIO(source.read())
+        enhanced, rows = None, result.probabilities
+        if result.enhanced is not None:
+            enhanced = result.enhanced.cpu().numpy()
+            enhanced = enhanced[0] if len(enhanced) == 1 else enhanced
+        return cls(
+            source,
+            enhanced,
+            sample_rate_hz,
+            result.labels[0] if result.labels else None,
+            rows[0] if rows else None,
+            result.timeline,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Writes the enhanced speech.
+
+        Arguments
+        ---------
+        path : str or Path
+            File to write; its extension tells the format. It is as deep as
+            the recording: 24 bits and floats are kept.
+
+        Raises
+        ------
+        ValueError
+            If the model does not enhance, or the file cannot be written.
+        """
+        write_blocks(
+            path,
+            [torch.from_numpy(found(self.enhanced))],
+            self.sample_rate_hz,
+            subtype_like(self.source, path),
+        )
+
+    def figure(self) -> "Figure":
+        """Draws spectrograms before and after, and the emotions over time.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            For `savefig`.
+
+        Raises
+        ------
+        ValueError
+            If the model does not enhance, or the recording is gone.
+        """
+        # matplotlib takes long to import.
+        from .spectrograms import BLOCK_S, spectrogram_db, speech_figure
+
+        rate_hz, after = self.sample_rate_hz, self._mono()
+        before = read_mono_blocks(self.source, rate_hz, BLOCK_S)
+        return speech_figure(
+            spectrogram_db(before, len(after), rate_hz),
+            spectrogram_db([after], len(after), rate_hz),
+            self.timeline,
+            len(after) / rate_hz,
+            rate_hz,
+            str(self),
+        )
+
+    def _mono(self) -> torch.Tensor:
+        return torch.from_numpy(np.atleast_2d(found(self.enhanced)).mean(0))
+
+    def __str__(self) -> str:
+        chances = (self.probabilities or {}).items()
+        return ", ".join(f"{name} {chance:.0%}" for name, chance in chances)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
+
+    def _repr_html_(self) -> str:
+        if self.enhanced is None:
+            return f"<p>{self}</p>"
+        picture = io.BytesIO()
+        self.figure().savefig(picture, format="png", dpi=110)
+        return _TEMPLATE.render(
+            probabilities=self.probabilities,
+            emotion=self.emotion,
+            sound=base64.b64encode(self._both()).decode(),
+            picture=base64.b64encode(picture.getvalue()).decode(),
+            played_s=PLAYED_S,
+            is_whole=len(self._mono()) <= PLAYED_S * self.sample_rate_hz,
+        )
+
+    def _both(self) -> bytes:
+        """Original and enhanced speech as the two channels of one file."""
+        rate_hz = self.sample_rate_hz
+        # Where it is resampled, the first blocks may be short.
+        blocks = islice(read_mono_blocks(self.source, rate_hz, PLAYED_S), 2)
+        after = self._mono()[: round(PLAYED_S * rate_hz)]
+        before = torch.cat(list(blocks))[: len(after)]
+        both, _ = batch_pad_right([before, after])
+        file = io.BytesIO()
+        soundfile.write(
+            file, both.clamp(-1, 1).T.numpy(), rate_hz, format="FLAC"
+        )
+        return file.getvalue()
