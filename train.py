@@ -37,6 +37,7 @@ from speechbrain_merit.config import (
     check_hyperparameters,
     compose,
     file_sums,
+    parse_arguments,
     training_settings,
 )
 from speechbrain_merit.data.batches import (
@@ -88,7 +89,7 @@ from speechbrain_merit.training.distributed import (
     whole_batch_losses,
 )
 from speechbrain_merit.training.evaluation_progress import identify
-from speechbrain_merit.training.faults import explained_faults
+from speechbrain_merit.training.faults import explained_faults, told_plainly
 from speechbrain_merit.training.folder_lock import claim_folder
 from speechbrain_merit.training.statistics import TrainingStatistics
 
@@ -726,12 +727,12 @@ def train_loader_options(hparams, datasets):
 
 
 if __name__ == "__main__":
-    hparams_file, run_opts, overrides = sb.parse_arguments(sys.argv[1:])
-    composed = compose(hparams_file, overrides, Path(__file__).parent)
-    check_hyperparameters(composed, run_opts)
-    settings = training_settings(composed, run_opts)
-    if run_opts["test_only"]:
-        replace_encoder_source(composed)
+    with told_plainly():
+        hparams_file, run_opts, overrides = parse_arguments(sys.argv[1:])
+        composed = compose(hparams_file, overrides, Path(__file__).parent)
+        check_hyperparameters(composed, run_opts)
+        settings = training_settings(composed, run_opts)
+        replace_encoder_source(composed, run_opts["test_only"])
 
     # Initialize ddp (useful only for multi-GPU training)
     sb.utils.distributed.ddp_init_group(run_opts)

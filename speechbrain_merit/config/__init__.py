@@ -9,6 +9,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+from .arguments import parse_arguments
 from .checking import check_hyperparameters
 from .composing import Composition, compose
 from .names import suggestion
@@ -21,6 +22,7 @@ __all__ = [
     "check_hyperparameters",
     "compose",
     "file_sums",
+    "parse_arguments",
     "read_mapping",
     "read_overrides",
     "suggestion",

@@ -24,6 +24,15 @@ from .relations import broken_relations
 
 # A key of one's own that is so similar to a known one is taken for that.
 _MISSPELT = 0.8
+# What HyperPyYAML takes for another key in a text that a reference leads to.
+_REFERENCE_LIKE = re.compile("<[^>]*>")
+# What train.py takes from the YAML as it was built.
+_BUILT = """
+    checkpointer dynamic_batch_sampler encoder_opt_class epoch_counter
+    hidden_state_cache label_encoder lr_schedule modules.model
+    modules.task_balancing opt_class prepare_corpus read_speech
+    train_logger training_mixer
+""".split()
 # A sentence, and the keys that it is about.
 Problem = tuple[str, ...]
 
@@ -117,6 +126,12 @@ def _unresolvable(tree: Mapping[str, Any]) -> Iterator[Problem]:
     for key, value in tree.items():
         if tag_of(value) == "!PLACEHOLDER":
             yield (f"{key} is not set: give it by --{key}=...",)
+        if isinstance(value, str) and _REFERENCE_LIKE.search(value):
+            yield (
+                f"{key} is {value!r}: only behind !ref does <...> stand for "
+                "another key; leave it out elsewhere.",
+                key,
+            )
     for key, name in references("", tree):
         if name not in tree:
             hint = suggestion(name, tree)
@@ -135,6 +150,9 @@ def _problems_of_values(
     except (ValueError, KeyError, TypeError) as error:
         yield (f"{composed.path}: {error}",)
         return
+    for key, value in composed.tree.items():
+        if isinstance(value, str) and value != resolved[key]:
+            yield f"{key} is {value!r}, read as {resolved[key]!r}.", key
     values = _plain(resolved)
     if run_options is not None:
         for key in run_options.overridden_args:
@@ -144,6 +162,9 @@ def _problems_of_values(
             values["device"] = infer_device()
             composed.origins["device"] = "as found here"
     yield from _wrong_values(composed.tree, values)
+    inside = (f"modules.{key}" for key in resolved.get("modules") or ())
+    for key in sorted({*_BUILT} - {*resolved, *inside}):
+        yield (f"{key} is missing: train.py needs it.",)
     yield from broken_relations(values)
     yield from _unknown_options(composed.tree, values)
 

@@ -4,12 +4,13 @@
 differs from its `base`, which may be an overlay too, and in `drop` the keys of
 the base that it does without. A corpus comes over the variant, the command line
 over both. In each of them a mapping without a tag is merged key by key, and
-anything else takes the place of what was there.
+anything else takes the place of what was there, unless that is such a mapping.
 
 Authors
  * The speechbrain-merit developers 2026
 """
 
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -17,6 +18,7 @@ import io
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import ruamel.yaml
 from hyperpyyaml import resolve_references
@@ -68,7 +70,12 @@ class Composition:
             for other in file.parent.glob("*.yaml")
             if other.resolve() != self.path.resolve()
         }
-        return {k for f in files for k in read_mapping(f)} - {"base", "drop"}
+        found: set[str] = set()
+        for file in files:
+            # One that is broken is another one's trouble.
+            with contextlib.suppress(ValueError):
+                found |= set(read_mapping(file))
+        return found - {"base", "drop"}
 
     @property
     def text(self) -> str:
@@ -147,19 +154,23 @@ class Composition:
         Raises
         ------
         ValueError
-            If there is a mapping for what is none.
+            If there is a mapping for what is none, or else none for one.
         """
         below = self.tree if below is None else below
         # From the last key on: a new one stands before the next known one.
         place = len(below)
         for key, value in reversed(list(settings.items())):
             name = f"{inside}{key}"
-            merged = isinstance(value, Mapping) and not tag_of(value)
-            if merged and isinstance(below.get(key), Mapping):
-                self.override(value, where, below[key], f"{name}.")
-            elif merged and key in below:
-                text = f"{name} is {dict(value)!r}: it takes no mapping."
-                raise refusal(self.path, [f"{text} ({where})"])
+            old, merged = below.get(key), _is_untagged(value)
+            if merged and isinstance(old, Mapping):
+                self.override(value, where, old, f"{name}.")
+            elif key in below and (
+                merged or (_is_untagged(old) and not tag_of(value))
+            ):
+                shown = dict(value) if merged else value
+                takes = "no mapping" if merged else "a mapping"
+                text = f"{name} is {shown!r}: it takes {takes}. ({where})"
+                raise refusal(self.path, [text])
             else:
                 if key not in below:
                     below.insert(place, key, value)
@@ -172,6 +183,10 @@ class Composition:
         for key in [k for k in self.origins if k.startswith(f"{name}.")]:
             del self.origins[key]
         self.origins[name] = where
+
+
+def _is_untagged(value: Any) -> bool:
+    return isinstance(value, Mapping) and not tag_of(value)
 
 
 def compose(
@@ -192,7 +207,7 @@ def compose(
     hparams_file : str or Path
         The variant, or the hyperparams.yaml of a training.
     overrides : str
-        In YAML, as `speechbrain.parse_arguments` returns them.
+        In YAML, as `parse_arguments` gives them.
     script_folder : str or Path, optional
         Folder of train.py, where the corpora are; by default the variant is
         taken without any.

@@ -233,5 +233,9 @@ class Hyperparameters(Strict):
     task_balancing: Arguments = SOME
 
 
+_KINDS = {k: f.annotation for k, f in Hyperparameters.model_fields.items()}
+# Keys whose values are texts, such as folders.
+NULLABLE_TEXTS = {key for key, kind in _KINDS.items() if kind == Text | None}
+TEXTS = NULLABLE_TEXTS | {key for key, kind in _KINDS.items() if kind is str}
 # Names that count as known whether a variant has them or not.
 KNOWN = {*Hyperparameters.model_fields, *(f.name for f in fields(RunOptions))}

@@ -7,6 +7,7 @@ Authors
 import difflib
 import inspect
 import pydoc
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from typing import Any
 from .reading import tag_of
 
 _CALLING = ("!new:", "!name:", "!apply:")
+_TAGS = {
+    *_CALLING,
+    *"!applyref: !module: !include: !ref !copy !tuple !PLACEHOLDER".split(),
+}
 
 
 def suggestion(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
@@ -95,6 +100,9 @@ def unknown_arguments(path: str, node: Any) -> Iterator[tuple[str, str]]:
     if tag.startswith(_CALLING):
         options = node if isinstance(node, Mapping) else ()
         yield from unknown_options(path, tag.partition(":")[2], options)
+    kind = re.sub("(?<=:).*", "", tag)
+    if tag.startswith("!") and kind not in _TAGS:
+        yield f"{path}: there is no tag {tag}.{suggestion(kind, _TAGS)}", path
     children: Iterable[tuple[Any, Any]] = ()
     if isinstance(node, Mapping):
         children = node.items()

@@ -21,16 +21,19 @@ from .folder import (
 )
 
 
-def replace_encoder_source(composed: Composition) -> None:
+def replace_encoder_source(composed: Composition, test_only: bool) -> None:
     """Lets a test of a trained model do without the encoder's source.
 
     The encoder will be as that of `pretrained_folder`, with random weights;
-    nothing is changed where that is null.
+    nothing is changed where that is null. Of a training, the folder is looked
+    at alone, before anything is fetched.
 
     Arguments
     ---------
     composed : Composition
         All hyperparameters.
+    test_only : bool
+        Whether it is a test.
 
     Raises
     ------
@@ -42,7 +45,7 @@ def replace_encoder_source(composed: Composition) -> None:
     >>> from speechbrain_merit.config import compose
     >>> path = getfixture("tmpdir") / "variant.yaml"
     >>> path.write("pretrained_folder: nowhere")
-    >>> replace_encoder_source(compose(path))
+    >>> replace_encoder_source(compose(path), test_only=True)
     Traceback (most recent call last):
     ...
     FileNotFoundError: nowhere holds no hyperparams.yaml: give the ...
@@ -50,10 +53,10 @@ def replace_encoder_source(composed: Composition) -> None:
     resolved = ruamel.yaml.YAML().load(composed.resolve())
     folder = resolved["pretrained_folder"]
     if folder is not None:
-        composed.tree["encoder_source"] = None
-        composed.tree["encoder_config"] = read_encoder_config(
-            find_pretrained_folder(folder)
-        )
+        config = read_encoder_config(find_pretrained_folder(folder))
+        if test_only:
+            composed.tree["encoder_source"] = None
+            composed.tree["encoder_config"] = config
 
 
 def borrow_model(

@@ -79,6 +79,33 @@ def naming_utterances(
 
 
 @contextlib.contextmanager
+def told_plainly() -> Iterator[None]:
+    """Ends the program with an error's text alone, as for a wrong option.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    SystemExit
+        In place of a ValueError or OSError.
+
+    Example
+    -------
+    >>> with told_plainly():
+    ...     raise ValueError("batch_size is 0.")
+    Traceback (most recent call last):
+    ...
+    SystemExit: batch_size is 0.
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from None
+
+
+@contextlib.contextmanager
 def explained_faults(folder: str | Path) -> Iterator[None]:
     """Says what to do after a full disk, a lost loading process or Ctrl-C.
 

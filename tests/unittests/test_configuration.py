@@ -5,15 +5,18 @@ from pathlib import Path
 
 import pytest
 import ruamel.yaml
+from hyperpyyaml import load_hyperpyyaml
 
 from speechbrain.utils.run_opts import RunOptions
 from speechbrain_merit.config import (
     check_hyperparameters,
     checking,
     compose,
+    parse_arguments,
     read_overrides,
     suggestion,
 )
+from speechbrain_merit.config.hyperparameters import KNOWN
 from speechbrain_merit.config.reading import tag_of
 
 ROOT = Path(__file__).parents[2]
@@ -25,15 +28,17 @@ def variant(tmp_path_factory):
     """Sparse MERIT with what `mini` sets, and without any objects."""
     merged = ruamel.yaml.YAML().load(compose(SPARSE, "", ROOT).resolve())
     plain = {
-        key: value
+        key: None if tag_of(value).startswith("!") else value
         for key, value in merged.items()
-        if not tag_of(value).startswith("!") and key != "modules"
+        if not tag_of(value).startswith("!") or key not in KNOWN
     }
+    del plain["modules"]
     path = tmp_path_factory.mktemp("variant") / "my.yaml"
     stream = io.StringIO()
     ruamel.yaml.YAML().dump(plain, stream)
     path.write_text(
-        stream.getvalue() + "modules: {}\nnoises: {cache_size: 1}\n"
+        stream.getvalue() + "modules: {model: 1, task_balancing: 1}\n"
+        "noises: {cache_size: 1}\n"
         "integrator: {tasks: [enhance, emotion]}\n"
         "task_balancing: {tasks: [enhance, emotion]}\n",
         encoding="utf-8",
@@ -221,8 +226,8 @@ def test_misspelt_keys_of_a_corpus(tmp_path):
         ("emotions", "[]", "at least 1 item"),
         ("emotions", "[sad, sad]", "have 'sad' once"),
         ("emotions", "sad", "a valid list"),
-        ("label_mapping", "calm", "a valid dictionary"),
-        ("loss_weights", "1", "a valid dictionary"),
+        ("label_mapping", "calm", "takes a mapping"),
+        ("loss_weights", "1", "takes a mapping"),
         ("n_fft", "1", "greater than or equal to 2"),
     ],
 )
@@ -384,6 +389,87 @@ def test_a_file_of_other_bytes_and_one_that_is_not_there(tmp_path):
         check(path)
     with pytest.raises(FileNotFoundError, match="sparse_merit.yaml"):
         check(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("exp #2", "a=b", "set: A [x]", "'a'", '"b"', "{x}!", "a&b", "a > b"),
+        *("yes", "12:30", "1_000", "null", "(a)", "!ref x", "&a", "|", "- x"),
+        *(" a ", "a  b", "a\nb", "C:\\x", "größe", "😀", "%", "long " * 40),
+    ],
+)
+@pytest.mark.parametrize("joined", [True, False])
+def test_texts_of_the_command_line_are_literal(tmp_path, text, joined):
+    path = tmp_path / "variant.yaml"
+    path.write_text("output_folder: x\nsave: !ref <output_folder>/save\n")
+    option = [f"--output_folder={text}"]
+    if not joined:
+        option = ["--output_folder", text]
+    file, _, overrides = parse_arguments([str(path), "--device=cpu", *option])
+    found = load_hyperpyyaml(compose(file, overrides).text)
+    assert found == {"output_folder": text, "save": f"{text}/save"}
+
+
+def test_values_that_are_no_texts_are_yaml():
+    options = ["--lr", "1e-3", "--emotions", "[a,", "b]", "--noise_folder=null"]
+    options += ["--mine='a #1'", "--fold=3", "--data_folder=null"]
+    _, options, text = parse_arguments(["a.yaml", "--debug", *options])
+    assert options.debug
+    assert ruamel.yaml.YAML(typ="safe").load(text) == {
+        "lr": 1e-3,
+        "emotions": ["a", "b"],
+        "noise_folder": None,
+        "mine": "a #1",
+        "fold": 3,
+        "data_folder": "null",
+    }
+    with pytest.raises(ValueError, match="--mine=a #1: put what has a # into"):
+        parse_arguments(["a.yaml", "--mine=a #1"])
+
+
+def test_what_hyperpyyaml_would_change_is_refused(variant):
+    for text in ("exp <corpus>", "<none>"):
+        (said,) = complaints(variant, output_folder=f"'{text}'")
+        assert said.startswith(f"output_folder is '{text}': only behind !ref")
+
+
+def test_no_blank_is_lost_in_silence(tmp_path):
+    path = tmp_path / "variant.yaml"
+    lost = 0
+    # Where ruamel.yaml breaks a line, it keeps one blank of several.
+    for length in range(55, 75):
+        text = f"{'x' * length}  {'y' * 70}"
+        path.write_text(f"output_folder: '{text}'")
+        composed = compose(path)
+        if load_hyperpyyaml(composed.text)["output_folder"] != text:
+            lost += 1
+            with pytest.raises(ValueError, match="output_folder is .*, read"):
+                check_hyperparameters(composed)
+    assert lost
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("drop: [modules]", "modules.model is missing: train.py needs it"),
+        ("drop: [opt_class]", "opt_class is missing"),
+        ("mine: !nwe:torch.nn.ReLU {}", r"mine: there is no tag !nwe:.*!new:"),
+        ("mine: {a: [!rfe <lr>]}", r"mine.a.0: there is no tag !rfe.*!ref"),
+        ("loss_weights: 3", r"loss_weights is 3: it takes a.* \(in .*over"),
+    ],
+)
+def test_what_would_fail_later_is_refused(variant, tmp_path, text, message):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(f"base: {variant}\n{text}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        check(overlay, "", ROOT)
+
+
+def test_a_broken_file_is_the_trouble_of_no_other(variant):
+    variant.with_name("broken.yaml").write_text("a: [1")
+    (text,) = complaints(variant, lr="fast")
+    assert text.startswith("lr is 'fast'")
 
 
 def test_suggestions_are_only_for_similar_names():

@@ -15,8 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import speechbrain as sb
-from speechbrain_merit.config import TrainingRecord, compose, training_settings
+from speechbrain_merit.config import (
+    TrainingRecord,
+    compose,
+    parse_arguments,
+    training_settings,
+)
 from speechbrain_merit.training.folder_lock import claim_folder
 
 from .plan import PlannedRun
@@ -134,8 +138,8 @@ class Scheduler:
         """What a finished run has other than is wanted now."""
         record = TrainingRecord(run.folder / "save")
         if record.before:
-            file, options, overrides = sb.parse_arguments(list(run.arguments))
             try:
+                file, options, overrides = parse_arguments(run.arguments)
                 composed = compose(file, overrides, Path(self.script).parent)
                 settings = training_settings(composed, options)
                 record.check("settings", settings)
