@@ -19,7 +19,7 @@ def run(
 
     Starts a page, on this machine alone, to drop or record speech and hear it
     enhanced, until it is interrupted. Needs pip install
-    'speechbrain-merit[demo]'.
+    '.[demo]' in the project's folder.
 
     Arguments
     ---------

@@ -17,7 +17,7 @@ def run(
     """Writes a model as ONNX, for use without PyTorch.
 
     It takes one utterance of any length at a time, and is compared with
-    PyTorch. Needs pip install 'speechbrain-merit[onnx]'.
+    PyTorch. Needs pip install '.[onnx]' in the project's folder.
 
     Arguments
     ---------

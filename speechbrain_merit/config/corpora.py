@@ -83,8 +83,9 @@ def choose_corpus(script_folder: str | Path, name: Any = None) -> Path:
             f"{suggestion(str(name), corpora, cutoff=0.5)}"
         )
     # The preparation script lies in the corpus's folder, and in a complete
-    # recipe also beside train.py.
-    for folder in (corpora[name].parent, corpora[name]):
+    # recipe also beside train.py: as a link, which may be none on Windows, and
+    # so comes second.
+    for folder in (corpora[name], corpora[name].parent):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
     return corpora[name]

@@ -12,6 +12,11 @@ from speechbrain_merit.metrics.composite import COMPOSITE_METRICS
 from speechbrain_merit.metrics.dnsmos import DNSMOS_METRICS
 
 _WIDE_BAND = {"pesq_wb", *COMPOSITE_METRICS}
+_SCORED_BY = {
+    "pesq": _WIDE_BAND,
+    "pystoi": {"stoi"},
+    "speechmos": {*DNSMOS_METRICS},
+}
 
 
 class Relation(NamedTuple):
@@ -141,12 +146,12 @@ _RELATIONS = (
     ),
     Relation(
         ("enhancement_metrics",),
-        lambda metrics: (
-            {*metrics} & {*DNSMOS_METRICS}
-            and importlib.util.find_spec("speechmos") is None
+        lambda metrics: any(
+            {*metrics} & names and importlib.util.find_spec(package) is None
+            for package, names in _SCORED_BY.items()
         ),
-        "enhancement_metrics is {}: install speechbrain-merit[dnsmos] for "
-        "those of DNSMOS.",
+        "enhancement_metrics is {}: pip install '.[dnsmos]' in the project's "
+        "folder for those of DNSMOS, '.[train]' for the others.",
     ),
     Relation(
         ("valid_snrs_db", "score_weights.enhance"),

@@ -10,18 +10,25 @@ from typing import ClassVar
 
 import torch
 from torch import nn
-from torchjd.aggregation import (
-    AlignedMTLWeighting,
-    IMTLGWeighting,
-    MGDAWeighting,
-    PCGradWeighting,
-    Weighting,
-)
 
 from speechbrain.utils.distributed import is_distributed_initialized
 from speechbrain_merit.losses.task_losses import weighted_sum
 
 from .base import TaskBalancing
+
+try:
+    from torchjd.aggregation import (
+        AlignedMTLWeighting,
+        IMTLGWeighting,
+        MGDAWeighting,
+        PCGradWeighting,
+        Weighting,
+    )
+except ImportError as error:
+    raise ImportError(
+        "Training needs torchjd: pip install '.[train]' in the project's "
+        "folder."
+    ) from error
 
 # A parameter that nothing has reached is absent.
 _Sums = dict[nn.Parameter, torch.Tensor]

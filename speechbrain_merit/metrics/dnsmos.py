@@ -77,7 +77,7 @@ def load_dnsmos() -> ModuleType:
         return importlib.import_module("speechmos.dnsmos")
     except ImportError as error:
         raise ImportError(
-            f"DNSMOS needs {error.name}: pip install "
-            "'speechbrain-merit[dnsmos]', or leave the dnsmos metrics out of "
+            f"DNSMOS needs {error.name}: pip install '.[dnsmos]' in the "
+            "project's folder, or leave the dnsmos metrics out of "
             "enhancement_metrics."
         ) from error

@@ -12,8 +12,6 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 
-import pesq
-import pystoi
 import torch
 
 from speechbrain_merit.metrics.composite import (
@@ -77,6 +75,9 @@ def pesq_wb(
     too_long = len(reference) > PESQ_MAX_DURATION_S * sample_rate_hz
     if not _can_be_scored(estimate, reference) or too_long:
         return math.nan
+    # Trained models are used without it.
+    import pesq
+
     # Asked for codes, not exceptions: a NaN score, which a silent estimate
     # gets, would fail as an unknown error.
     score = pesq.pesq(
@@ -136,6 +137,9 @@ def stoi(
     too_short = len(reference) < STOI_MIN_DURATION_S * sample_rate_hz
     if not _can_be_scored(estimate, reference) or too_short:
         return math.nan
+    # Trained models are used without it.
+    import pystoi
+
     with warnings.catch_warnings():
         # Where too little is left after removing the pauses, pystoi warns
         # and returns 1e-5, which reads as a score.

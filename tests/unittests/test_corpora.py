@@ -33,7 +33,12 @@ def project(tmp_path, monkeypatch):
         folder.mkdir(parents=True)
         (folder / "corpus.yml").write_text(text)
     write_variant(tmp_path, "variant", VARIANT)
-    (tmp_path / "recipes" / "Other" / "other_prepare.py").write_text("X = 5\n")
+    other = tmp_path / "recipes" / "Other"
+    (other / "other_prepare.py").write_text("X = 5\n")
+    # What becomes of a link on Windows.
+    (other / "joint_enhance_emotion" / "other_prepare.py").write_text(
+        "../other_prepare.py"
+    )
     return tmp_path
 
 

@@ -201,7 +201,7 @@ def test_what_is_missing_is_named(monkeypatch, tmp_path, caplog):
     monkeypatch.setitem(sys.modules, "onnx", None)
     command = ["export-onnx", str(tmp_path / "model"), str(tmp_path / "a.onnx")]
     assert main(command) == 1
-    assert "onnx: pip install 'speechbrain-merit[onnx]'" in caplog.text
+    assert "onnx: pip install '.[onnx]'" in caplog.text
 
 
 def test_nan_is_no_agreement(interface, monkeypatch, tmp_path):

@@ -31,11 +31,11 @@ def import_package(name: str) -> Any:
     >>> import_package("onyx")
     Traceback (most recent call last):
     ...
-    ImportError: ONNX needs onyx: pip install 'speechbrain-merit[onnx]'.
+    ImportError: ONNX needs onyx: pip install '.[onnx]' in the project's folder.
     """
     try:
         return importlib.import_module(name)
     except ImportError as error:
         raise ImportError(
-            f"ONNX needs {name}: pip install 'speechbrain-merit[onnx]'."
+            f"ONNX needs {name}: pip install '.[onnx]' in the project's folder."
         ) from error

@@ -167,6 +167,7 @@ def _import_gradio() -> Any:
         import gradio
     except ImportError as error:
         raise ImportError(
-            "The demo needs gradio: pip install 'speechbrain-merit[demo]'."
+            "The demo needs gradio: pip install '.[demo]' in the project's "
+            "folder."
         ) from error
     return gradio
