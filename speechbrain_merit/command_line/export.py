@@ -4,6 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -13,6 +14,9 @@ def run(
     *,
     license: str = "other",
     half_precision: bool = False,
+    language: Sequence[str] = (),
+    samples: Sequence[Path] = (),
+    push: str | None = None,
 ) -> int:
     """Makes a folder with a trained model and its card.
 
@@ -29,6 +33,14 @@ def run(
         data have a say in, e.g. cc-by-nc-sa-4.0.
     half_precision : bool
         Store the weights as float16: half the size.
+    language : sequence of str
+        The hub's identifiers of the languages of the training data, e.g. en.
+    samples : sequence of Path
+        Recordings that the card lets hear before and after: such as you may
+        publish.
+    push : str, optional
+        Put the folder on the Hugging Face hub too, as USER/NAME; log in before
+        by: hf auth login.
 
     Returns
     -------
@@ -52,5 +64,13 @@ def run(
     # Here, so that its help does not wait for PyTorch.
     from speechbrain_merit.export.trained_folder import export_experiment
 
-    export_experiment(experiment, destination, license, half_precision)
+    export_experiment(
+        experiment,
+        destination,
+        license,
+        half_precision,
+        language,
+        samples,
+        push,
+    )
     return 0

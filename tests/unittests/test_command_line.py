@@ -11,6 +11,7 @@ import soundfile
 import torch
 from toy_model import EMOTIONS, write_experiment
 
+from speechbrain_merit import load
 from speechbrain_merit.command_line import main
 from speechbrain_merit.command_line.jobs import find_jobs
 from speechbrain_merit.inference import JointEnhancementClassifier
@@ -347,6 +348,17 @@ def test_the_card_is_what_the_hub_reads(finished, tmp_path):
     assert head["library_name"] == "speechbrain"
     assert "speech-enhancement" in head["tags"]
     assert "speech-emotion-recognition" in head["tags"]
+    assert head["datasets"] == ["mini"] and head["metrics"][0] == "pesq_wb"
+    (entry,) = head["model-index"]
+    assert entry["name"] == "sparse_merit"
+    scores = {
+        (r["task"]["type"], r["dataset"]["name"], m["type"]): m["value"]
+        for r in entry["results"]
+        for m in r["metrics"]
+    }
+    assert len(scores) == 7
+    assert scores["audio-classification", "mini, seen_-5dB", "uar"] == 0.5
+    assert scores["audio-to-audio", "mini, seen_-5dB", "stoi"] == 0.75
     (row,) = [line for line in text.splitlines() if "seen_-5dB" in line]
     assert [cell.strip() for cell in row.strip("|").split("|")][1:6] == [
         "8",
@@ -356,6 +368,68 @@ def test_the_card_is_what_the_hub_reads(finished, tmp_path):
         "1.25 -> 1.75",
     ]
     assert "{" not in text.replace("{'", "") and str(tmp_path) not in text
+
+
+class Hub:
+    """Stands for the hub's client: keeps what it is given."""
+
+    def __init__(self):
+        self.calls = {}
+
+    def create_repo(self, repo_id, exist_ok):
+        self.calls["repo"] = repo_id
+
+    def upload_folder(self, repo_id, folder_path):
+        files = sorted(folder_path.rglob("*"))
+        self.calls[repo_id] = [p.relative_to(folder_path) for p in files]
+
+
+def test_an_export_goes_to_the_hub_with_sound(
+    finished, noisy, tmp_path, monkeypatch
+):
+    hub, destination = Hub(), tmp_path / "model"
+    monkeypatch.setattr("huggingface_hub.HfApi", lambda: hub)
+    arguments = ["export", str(finished), str(destination)]
+    arguments += ["--push", "me/merit", "--language", "en", "de"]
+    samples = [str(noisy / "a.wav"), str(noisy / "deep" / "er" / "b.flac")]
+    assert main([*arguments, "--samples", *samples]) == 0
+    assert hub.calls["repo"] == "me/merit"
+    assert {str(path) for path in hub.calls["me/merit"]} >= {
+        "README.md",
+        "model.safetensors",
+        "samples/1_original.flac",
+        "samples/2_enhanced.flac",
+    }
+    enhanced, rate_hz = soundfile.read(
+        destination / "samples" / "1_enhanced.flac", dtype="float32"
+    )
+    expected = load(finished, "cpu")(noisy / "a.wav")
+    torch.testing.assert_close(
+        torch.from_numpy(enhanced),
+        torch.from_numpy(expected.enhanced),
+        atol=2 / 32768,
+        rtol=0,
+    )
+    assert rate_hz == 16000
+    card = (destination / "README.md").read_text()
+    assert "- en\n- de\n" in card
+    source = "https://huggingface.co/me/merit/resolve/main/samples/1_original"
+    assert f'<audio controls src="{source}.flac">' in card
+
+
+def test_what_the_hub_refuses_stays_as_a_folder(
+    finished, tmp_path, monkeypatch, caplog
+):
+    def refuse():
+        raise OSError("Nobody is logged in.")
+
+    destination = tmp_path / "model"
+    monkeypatch.setattr("huggingface_hub.HfApi", refuse)
+    arguments = ["export", str(finished), str(destination), "--push", "me/it"]
+    assert main(arguments) == 1
+    assert "Nobody is logged in." in caplog.text
+    assert f"hf upload me/it {destination}" in caplog.text
+    assert (destination / "README.md").is_file()
 
 
 def test_the_code_of_the_card_runs(finished, tmp_path, noisy, monkeypatch):
