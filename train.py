@@ -27,6 +27,7 @@ from hyperpyyaml import load_hyperpyyaml
 
 import speechbrain as sb
 from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.dataio.sampler import ReproducibleWeightedRandomSampler
 from speechbrain.nnet.losses import l1_loss
 from speechbrain.utils.checkpoints import average_checkpoints
 from speechbrain.utils.distributed import if_main_process, run_on_main
@@ -42,6 +43,7 @@ from speechbrain_merit.config import (
 )
 from speechbrain_merit.data.batches import (
     count_optimizer_steps,
+    draw_shares,
     spread_batches,
     use_batch_sampler,
 )
@@ -116,11 +118,12 @@ class DualTaskBrain(MultiTaskBrain):
         if hparams["use_tensorboard"]:
             folder = hparams["tensorboard_logs_folder"]
             self.train_loggers.append(TensorboardLogger(folder))
-        labels = (
-            map_emotion(hparams, fields["emotion"])
-            for fields in datasets["train"].data.values()
+        groups = training_groups(hparams, datasets)
+        weights = class_weights(
+            [label for _, label in groups],
+            hparams["emotions"],
+            draw_shares(groups, hparams["sampling_weights"]),
         )
-        weights = class_weights(labels, hparams["emotions"])
         self.class_weights = torch.tensor(weights, device=self.device)
 
     def compute_forward(self, batch, stage):
@@ -324,23 +327,13 @@ class DualTaskBrain(MultiTaskBrain):
     def write_test_results(self):
         """Writes tables, figures and results.json, and prints the table."""
         hparams, rows = self.hparams, self.test_rows
-        stats = TestStats(hparams.emotions, hparams.enhancement_metrics, rows)
-        results = results_dictionary(
-            hparams.system,
-            hparams.corpus,
-            hparams.fold,
-            hparams.seed,
-            stats,
-            stats.expert_shares(),
-            self.temperature,
-        )
         plan = self.datasets["test"].data
-        write_results(self.result_folder, results, stats, plan)
-        logger.info(
-            "Results, also in %s:\n%s",
-            self.result_folder,
-            markdown_table(results),
-        )
+        if "," in hparams.corpus:
+            for corpus in hparams.corpus.split(","):
+                own = [r for r in rows if plan[r["id"]]["corpus"] == corpus]
+                self.write_scores(self.result_folder / corpus, corpus, own)
+        # Last, as its results.json says that all is there.
+        self.write_scores(self.result_folder, hparams.corpus, rows)
         labels = {
             name: map_emotion(vars(hparams), fields["emotion"])
             for name, fields in plan.items()
@@ -349,6 +342,22 @@ class DualTaskBrain(MultiTaskBrain):
             self.result_folder, hparams.system, rows, labels, hparams.emotions
         )
         self.write_timelines()
+
+    def write_scores(self, folder, corpus, rows):
+        """Writes what the rows of a corpus, or of all together, say."""
+        hparams = self.hparams
+        stats = TestStats(hparams.emotions, hparams.enhancement_metrics, rows)
+        results = results_dictionary(
+            hparams.system,
+            corpus,
+            hparams.fold,
+            hparams.seed,
+            stats,
+            stats.expert_shares(),
+            self.temperature,
+        )
+        write_results(folder, results, stats, self.datasets["test"].data)
+        logger.info("Results, also in %s:\n%s", folder, markdown_table(results))
 
     @torch.no_grad()
     def write_timelines(self):
@@ -633,6 +642,14 @@ def use_pretrained(hparams, test_only):
     )
 
 
+def training_groups(hparams, datasets):
+    """Gives corpus and emotion of every training utterance."""
+    return [
+        (fields.get("corpus"), map_emotion(hparams, fields["emotion"]))
+        for fields in datasets["train"].data.values()
+    ]
+
+
 def dataio_prep(hparams):
     """Makes the datasets of training, development and test mixtures.
 
@@ -723,6 +740,16 @@ def train_loader_options(hparams, datasets):
     if hparams["dynamic_batching"]:
         batches = hparams["dynamic_batch_sampler"](datasets["train"])
         options = use_batch_sampler(options, batches)
+    if hparams["sampling_weights"]:
+        options["sampler"] = ReproducibleWeightedRandomSampler(
+            draw_shares(
+                training_groups(hparams, datasets), hparams["sampling_weights"]
+            ),
+            len(datasets["train"]),
+            replacement=True,
+            seed=hparams["seed"],
+        )
+        options["shuffle"] = False
     return options
 
 

@@ -2,9 +2,10 @@
 
 `hparams/sparse_merit.yaml` is complete. Any other variant is an overlay: what
 differs from its `base`, which may be an overlay too, and in `drop` the keys of
-the base that it does without. A corpus comes over the variant, the command line
-over both. In each of them a mapping without a tag is merged key by key, and
-anything else takes the place of what was there, unless that is such a mapping.
+the base that it does without. A corpus comes over the complete file, and leaves
+alone what an overlay sets; the command line comes over all. In each of them a
+mapping without a tag is merged key by key, and anything else takes the place of
+what was there, unless that is such a mapping.
 
 Authors
  * The speechbrain-merit developers 2026
@@ -26,7 +27,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from speechbrain_merit.data.atomic_write import atomic_write
 
-from .corpora import CORPUS_FILE, choose_corpus
+from .corpora import CORPUS_FILE, choose_corpus, read_corpora
 from .hyperparameters import KNOWN
 from .names import refusal, suggestion
 from .reading import read_mapping, read_overrides, tag_of
@@ -137,6 +138,7 @@ class Composition:
         where: str,
         below: CommentedMap | None = None,
         inside: str = "",
+        over_all: bool = True,
     ) -> None:
         """Puts settings over those that there are.
 
@@ -150,6 +152,9 @@ class Composition:
             The mapping to change; by default the whole tree.
         inside : str
             Its key, with a dot at the end.
+        over_all : bool
+            Whether also over what an overlay or a corpus has set, and not over
+            the complete file alone.
 
         Raises
         ------
@@ -163,7 +168,9 @@ class Composition:
             name = f"{inside}{key}"
             old, merged = below.get(key), _is_untagged(value)
             if merged and isinstance(old, Mapping):
-                self.override(value, where, old, f"{name}.")
+                self.override(value, where, old, f"{name}.", over_all)
+            elif not over_all and self.origin(name) != f"in {self.files[-1]}":
+                continue
             elif key in below and (
                 merged or (_is_untagged(old) and not tag_of(value))
             ):
@@ -198,7 +205,8 @@ def compose(
 
     The corpus is the override `corpus`; without it, the only one there is, or
     else the embedded `mini`. Its folder goes on Python's path, so that the
-    YAML can name its preparation function. What it sets for other variants,
+    YAML can name its preparation function. Several corpora have commas between
+    them. What it sets for other variants,
     such as the size of experts where there are none, is left out. The
     hyperparams.yaml of a training has its corpus in it already.
 
@@ -249,12 +257,14 @@ def compose(
                 "corpus, give a file of hparams."
             )
         if script_folder is not None:
-            choose_corpus(script_folder, corpus)
+            for name in corpus.split(","):
+                choose_corpus(script_folder, name)
     elif script_folder is not None:
-        folder = choose_corpus(script_folder, given.get("corpus"))
-        given["corpus"] = folder.parent.name
-        file = folder / CORPUS_FILE
-        layers.insert(0, (read_mapping(file), f"in {file}"))
+        names = str(given.get("corpus") or "").split(",")
+        folders = [choose_corpus(script_folder, name or None) for name in names]
+        given["corpus"] = ",".join(folder.parent.name for folder in folders)
+        where = f"in {folders[0] / CORPUS_FILE}"
+        layers.insert(0, (read_corpora(folders), where))
     problems = []
     for settings, where in layers:
         for key in [key for key in settings if key not in composed.tree]:
@@ -265,7 +275,7 @@ def compose(
     if problems:
         raise refusal(composed.path, problems)
     for settings, where in layers:
-        composed.override(settings, where)
+        composed.override(settings, where, over_all=where == COMMAND_LINE)
     return composed
 
 

@@ -8,14 +8,27 @@ Authors
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml.comments import CommentedMap
+
 from .names import suggestion
+from .reading import read_mapping, read_overrides
 
 TASK_FOLDER = "joint_enhance_emotion"
 CORPUS_FILE = "corpus.yml"
 DEFAULT_CORPUS = "mini"
+# What several corpora are prepared by; their functions are added.
+_JOINED = """
+prepare_corpus: !name:speechbrain_merit.data.preparation.join_corpora
+    prepare: {}
+    emotions: !ref <emotions>
+    label_mapping: !ref <label_mapping>
+prepare_options:
+    left_out: []
+"""
 
 
 def find_corpora(script_folder: str | Path) -> dict[str, Path]:
@@ -89,3 +102,40 @@ def choose_corpus(script_folder: str | Path, name: Any = None) -> Path:
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
     return corpora[name]
+
+
+def read_corpora(folders: Sequence[Path]) -> CommentedMap:
+    """Reads what one corpus sets, or several that are joined.
+
+    Arguments
+    ---------
+    folders : sequence of Path
+        Recipe folders. Of the first one all counts, of the others what
+        prepares them.
+
+    Returns
+    -------
+    CommentedMap
+        Value by key, with tags and comments. Of several corpora,
+        `prepare_options` are by corpus.
+
+    Example
+    -------
+    >>> folder = Path(getfixture("tmpdir"))
+    >>> text = "prepare_corpus: !name:f {}\\nlr: 0.1\\nprepare_options: {}"
+    >>> for name in ("A", "B"):
+    ...     (folder / name / "task").mkdir(parents=True)
+    ...     _ = (folder / name / "task" / CORPUS_FILE).write_text(text)
+    >>> read_corpora([folder / "A" / "task", folder / "B" / "task"])["lr"]
+    0.1
+    """
+    files = {f.parent.name: read_mapping(f / CORPUS_FILE) for f in folders}
+    first = next(iter(files.values()))
+    if len(files) == 1:
+        return first
+    joined = read_overrides(_JOINED)
+    for name, settings in files.items():
+        joined["prepare_corpus"]["prepare"][name] = settings["prepare_corpus"]
+        joined["prepare_options"][name] = settings["prepare_options"]
+    first.update(joined)
+    return first

@@ -162,6 +162,7 @@ class Hyperparameters(Strict):
     mixture_augmentation: Arguments = SOME
     # Training
     number_of_epochs: Size
+    sampling_weights: Weights = SOME
     batch_size: Size
     grad_accumulation_factor: Size = SOME
     dynamic_batching: bool

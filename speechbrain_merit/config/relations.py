@@ -126,6 +126,12 @@ _RELATIONS = (
         "max_duration_s {}: an utterance of that length fits into no batch.",
     ),
     Relation(
+        ("sampling_weights", "dynamic_batching"),
+        lambda weights, dynamic: weights and dynamic,
+        "sampling_weights is {} and dynamic_batching {}: batches of like length "
+        "draw every utterance once. Set one of them back.",
+    ),
+    Relation(
         ("hidden_state_cache_gib", "freeze_encoder", "number_of_frozen_epochs"),
         lambda gib, freeze, frozen: gib and freeze != "all" and not frozen,
         "hidden_state_cache_gib is {}, but freeze_encoder {}: an encoder that "

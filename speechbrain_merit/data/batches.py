@@ -4,6 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from speechbrain.dataio.sampler import DynamicBatchSampler
 
 # What a sampler of batches decides in the place of a loader.
 _REPLACED = ("batch_size", "shuffle", "sampler", "drop_last")
+# The name of the class of utterances without a label.
+UNLABELLED = "unlabelled"
 
 
 def spread_batches(
@@ -232,3 +235,65 @@ def use_batch_sampler(
     """
     kept = {key: options[key] for key in options if key not in _REPLACED}
     return {**kept, "batch_sampler": sampler}
+
+
+def draw_shares(
+    groups: Sequence[tuple[str | None, str | None]],
+    weights: Mapping[str, float],
+) -> list[float]:
+    """Tells how much of the draws every utterance gets.
+
+    Corpora share the draws by their weights. Within a corpus, classes share
+    them by theirs where a class has a weight; else utterances share alike.
+
+    Arguments
+    ---------
+    groups : sequence of tuple
+        Corpus and class of every utterance; None for the only corpus, and for
+        no label.
+    weights : Mapping
+        By the name of a corpus, of a class, or `UNLABELLED`; 1 where there is
+        none. Without any, all utterances are drawn alike.
+
+    Returns
+    -------
+    list of float
+        In order; their sum is their number.
+
+    Raises
+    ------
+    ValueError
+        If a weight is for nothing that there is, or all are 0.
+
+    Example
+    -------
+    >>> groups = [("A", "sad"), ("A", "sad"), ("B", "sad"), ("B", "happy")]
+    >>> draw_shares(groups, {"B": 3.0})
+    [0.5, 0.5, 1.5, 1.5]
+    >>> draw_shares(groups, {"B": 3.0, "happy": 2.0})
+    [0.5, 0.5, 1.0, 2.0]
+    """
+    if not weights:
+        return [1.0] * len(groups)
+    named = [(corpus, label or UNLABELLED) for corpus, label in groups]
+    known = {name for group in named for name in group if name is not None}
+    if unknown := sorted(set(weights) - known):
+        raise ValueError(
+            f"sampling_weights names {unknown}: the training data have "
+            f"{sorted(known)}."
+        )
+    if not {label for _, label in named} & set(weights):
+        named = [(corpus, UNLABELLED) for corpus, _ in named]
+    counts = Counter(named)
+    totals: dict[str | None, float] = {}
+    for corpus, label in counts:
+        totals[corpus] = totals.get(corpus, 0) + weights.get(label, 1.0)
+    shares = [
+        weights.get(corpus or "", 1.0)
+        * weights.get(label, 1.0)
+        / (max(totals[corpus], 1e-9) * counts[corpus, label])
+        for corpus, label in named
+    ]
+    if not sum(shares) > 0:
+        raise ValueError(f"sampling_weights is {weights}: all of it is 0.")
+    return [share * len(shares) / sum(shares) for share in shares]

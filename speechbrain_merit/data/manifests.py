@@ -11,6 +11,7 @@ Authors
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ NOISE_KEYS = ("wav", "duration_s", "noise_type")
 
 # A sample at the highest rate that there is.
 _SHORTEST_S = 1e-6
+# The drive of a path is no corpus.
+_NAME = r"[\w-]{2,}:"
 
 UTTERANCE_SPLITS = ("train", "valid", "test")
 # "seen" and "unseen" are for testing: recordings of noise types that occur in
@@ -210,7 +213,8 @@ def load_utterances(
     path : str or Path
         A manifest of utterances, or a plan of mixtures of them.
     data_folder : str or Path
-        Replaces `{data_root}` in its paths.
+        Replaces `{data_root}` in its paths; of several corpora, see
+        `of_corpus`.
 
     Returns
     -------
@@ -247,7 +251,9 @@ def load_utterances(
         name: {
             **UTTERANCE_DEFAULTS,
             **{
-                key: value.replace("{data_root}", str(data_folder))
+                key: value.replace(
+                    "{data_root}", of_corpus(data_folder, fields.get("corpus"))
+                )
                 if isinstance(value, str)
                 else value
                 for key, value in fields.items()
@@ -278,3 +284,38 @@ def manifest_paths(manifest_folder: str | Path) -> dict[str, Path]:
     """
     names = [*UTTERANCE_SPLITS, *(f"noise_{split}" for split in NOISE_SPLITS)]
     return {name: Path(manifest_folder) / f"{name}.json" for name in names}
+
+
+def of_corpus(values: Any, corpus: str | None) -> str:
+    """Picks what is set for a corpus among several.
+
+    Arguments
+    ---------
+    values : Any
+        For each corpus its own, as `NAME:VALUE,NAME:VALUE`; anything else is
+        for all.
+    corpus : str, optional
+        Which one; None where there is but one.
+
+    Returns
+    -------
+    str
+        What is set for it.
+
+    Raises
+    ------
+    ValueError
+        If others have a value of their own and this one has none.
+
+    Example
+    -------
+    >>> of_corpus("RAVDESS:/a,b,nEMO:/c", "RAVDESS"), of_corpus("/d", "nEMO")
+    ('/a,b', '/d')
+    """
+    text = str(values)
+    if corpus is None or not re.match(_NAME, text):
+        return text
+    own = dict(p.split(":", 1) for p in re.split(f",(?={_NAME})", text))
+    if corpus not in own:
+        raise ValueError(f"{text!r} has no value for {corpus}: add it.")
+    return own[corpus]

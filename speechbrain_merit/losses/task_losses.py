@@ -4,6 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 import torch
@@ -14,7 +15,9 @@ NO_LABEL = -1
 
 
 def class_weights(
-    labels: Iterable[str | None], classes: Sequence[str]
+    labels: Iterable[str | None],
+    classes: Sequence[str],
+    shares: Iterable[float] = itertools.repeat(1),
 ) -> list[float]:
     """Weights that make every class count the same in total.
 
@@ -26,6 +29,8 @@ def class_weights(
         Label of every training utterance; None counts nowhere.
     classes : sequence of str
         Names of the classes in the order of the logits.
+    shares : iterable of float
+        How often every utterance is drawn; once by default.
 
     Returns
     -------
@@ -42,17 +47,20 @@ def class_weights(
     >>> class_weights(["angry", "sad", "sad", None], ["angry", "sad"])
     [1.5, 0.75]
     """
-    known = [label for label in labels if label is not None]
-    unknown = sorted(set(known) - set(classes))
+    drawn: dict[str, float] = {}
+    for label, share in zip(labels, shares, strict=False):
+        if label is not None:
+            drawn[label] = drawn.get(label, 0) + share
+    unknown = sorted(drawn.keys() - set(classes))
     if unknown:
         raise ValueError(
             f"The training labels {unknown} are not among the classes "
             f"{list(classes)}: add them to 'emotions' or map them in the "
             "corpus's preparation."
         )
-    counts = [known.count(name) for name in classes]
+    counts = [drawn.get(name, 0) for name in classes]
     return [
-        len(known) / (len(classes) * count) if count else 0.0
+        sum(counts) / (len(classes) * count) if count else 0.0
         for count in counts
     ]
 

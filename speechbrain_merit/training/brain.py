@@ -89,9 +89,10 @@ class MultiTaskBrain(sb.Brain):
         """
         train = stage == sb.Stage.TRAIN
         options = share_data(dataset, train, self.hparams.seed, loader_kwargs)
-        if train and "batch_sampler" in options:
+        sampler = options.get("batch_sampler", options.get("sampler"))
+        if train and sampler is not None:
             # Upstream tells it the epoch; of several processes, by its wrapper.
-            self.train_sampler = options["batch_sampler"]
+            self.train_sampler = sampler
         if stage == sb.Stage.TEST:
             rank = torch.distributed.get_rank() if num_processes() > 1 else 0
             self.test_progress = EvaluationProgress(

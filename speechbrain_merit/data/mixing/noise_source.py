@@ -16,6 +16,7 @@ from speechbrain_merit.data.audio import read_mono
 from speechbrain_merit.data.manifests import (
     NOISE_KEYS,
     check_items,
+    of_corpus,
     read_manifest,
 )
 
@@ -47,7 +48,8 @@ class NoiseSource:
     manifest : str or Path
         Noise manifest as data preparation writes it.
     noise_folder : str
-        Replaces `{noise_root}` in its paths.
+        Replaces `{noise_root}` in its paths; of several corpora, see
+        `of_corpus`.
     sample_rate_hz : int
         Sample rate of the crops.
     minimum_rms_db : float
@@ -161,7 +163,8 @@ class NoiseSource:
 
     def _decode(self, noise_id: str) -> torch.Tensor:
         fields = self.entries[noise_id]
-        path = fields["wav"].replace("{noise_root}", str(self.noise_folder))
+        folder = of_corpus(self.noise_folder, fields.get("corpus"))
+        path = fields["wav"].replace("{noise_root}", folder)
         return self.read_audio(
             path,
             self.sample_rate_hz,

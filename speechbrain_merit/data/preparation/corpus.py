@@ -64,7 +64,7 @@ def prepare_corpus(
         Labels to keep; None for a corpus without labels.
     noise : Mapping, optional
         How to read the noise folder: the arguments of `prepare_noise` from
-        `kind` on. None for given pairs.
+        `kind` on. None for given pairs, or for clean speech alone.
     other_emotions : bool
         Whether training utterances of other emotions, or of none, are kept
         without a label: the enhancement alone learns from them.
@@ -134,7 +134,7 @@ def prepare_corpus(
         speech,
         found,
         manifest_folder,
-        may_be_empty=_dispensable(utterances, found),
+        may_be_empty=_dispensable(utterances, found, noise is None),
     )
     _log_counts(speech, found, data_folder, time.monotonic() - started_s)
 
@@ -212,10 +212,10 @@ def _fields(
 
 
 def _dispensable(
-    utterances: Sequence[Utterance], noise: Mapping[str, Any]
+    utterances: Sequence[Utterance], noise: Mapping[str, Any], without: bool
 ) -> list[str]:
     """Noise manifests that may be empty."""
-    if all(u.noisy_path is not None for u in utterances):
+    if without or all(u.noisy_path is not None for u in utterances):
         return [f"noise_{split}" for split in NOISE_SPLITS]
     # One condition is enough for testing.
     if noise["seen"]:

@@ -170,7 +170,10 @@ def _result_files(folder: Path) -> list[Path]:
     found = sorted(
         path
         for path in folder.rglob(RESULTS)
-        if path.parent == folder or path.parent.name != DEBUG_FOLDER
+        if path.parent == folder
+        # Of one corpus among several, where those of all are.
+        or not (path.parents[1] / RESULTS).exists()
+        and path.parent.name != DEBUG_FOLDER
     )
     if not found:
         raise FileNotFoundError(

@@ -1,0 +1,1 @@
+../emobox_prepare.py

@@ -1,0 +1,1 @@
+../noises_prepare.py
