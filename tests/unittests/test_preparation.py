@@ -7,7 +7,11 @@ import pytest
 from made_corpora import make_noise, write_sound
 
 from speechbrain.dataio import audio_io
-from speechbrain_merit.data.manifests import NOISE_KEYS, write_manifest
+from speechbrain_merit.data.manifests import (
+    NOISE_KEYS,
+    read_manifest,
+    write_manifest,
+)
 from speechbrain_merit.data.preparation import (
     Utterance,
     audio_files,
