@@ -1,11 +1,13 @@
 """Corpora add to variants, and the command line wins over both."""
 
+import shlex
 import sys
+from pathlib import Path
 
 import pytest
 from hyperpyyaml import load_hyperpyyaml
 
-from speechbrain_merit.config import compose
+from speechbrain_merit.config import compose, parse_arguments
 from speechbrain_merit.config.corpora import find_corpora
 
 VARIANT = """
@@ -96,3 +98,30 @@ def test_what_a_corpus_sets_for_other_variants_is_left_out(project):
     hparams = load(project, "")
     assert hparams["size"] == 2
     assert "expert_size" not in hparams
+
+
+@pytest.mark.parametrize("corpus", ["CREMA-D", "EmoDB", "IEMOCAP", "MELD"])
+def test_the_paper_s_size_is_beside_that_for_a_laptop(corpus, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    root = Path(__file__).parents[2]
+    page = (root / "recipes" / "README.md").read_text(encoding="utf-8")
+    command = page.split("## Size")[1].split("```bash\n")[1].split("```")[0]
+    python, script, *arguments = shlex.split(command.replace("\\\n", " "))
+    assert (python, script) == ("python", "train.py")
+    arguments.remove("...")
+    arguments[arguments.index("EmoDB")] = corpus
+    variant, options, overrides = parse_arguments(arguments)
+    composed = compose(root / variant, overrides, root)
+    plain = compose(root / variant).tree
+    small = compose(root / variant, f"corpus: {corpus}", root)
+    assert small.tree["encoder_source"].startswith("openai/whisper-tiny")
+    keys = {
+        key.partition(".")[0]
+        for key, place in small.origins.items()
+        if place.endswith("corpus.yml")
+    }
+    assert "expert_hidden_size" in keys
+    for key in keys - {"prepare_corpus", "prepare_options"}:
+        # One is SpeechBrain's own option.
+        set_to = getattr(options, key, composed.tree[key])
+        assert set_to == plain[key], key

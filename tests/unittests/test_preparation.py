@@ -20,6 +20,7 @@ from speechbrain_merit.data.preparation import (
     measure_durations,
     prepare_corpus,
     prepare_noise,
+    read_table,
 )
 
 
@@ -240,6 +241,76 @@ def test_type_folders(tmp_path):
     assert counts == {"train": 7, "valid": 1, "seen": 2, "unseen": 10}
 
 
+@pytest.mark.parametrize(
+    ("paths", "kind"),
+    [
+        (
+            ["train/a.wav", "Dev/b.wav", "test/unseen/hum/c.wav"],
+            "split_folders",
+        ),
+        (["music/a/b.wav", "noise/c.wav", "speech/d.wav"], "musan"),
+        (["DKITCHEN/ch01.wav", "DKITCHEN/ch02.wav"], "demand"),
+        (["noise_fullband/a.wav"], "dns"),
+        (["door_Freesound_validated_451485_0.wav", "b.wav"], "dns"),
+        (["fan/a.wav", "horn/b.ogg"], "type_folders"),
+        # One folder more than MUSAN has.
+        (["music/a.wav", "noise/c.wav", "rain/d.wav"], "type_folders"),
+        (["a.wav", "b.wav", "c.wav", "d.wav"], "type_folders"),
+    ],
+)
+def test_what_a_noise_folder_is_is_recognised(tmp_path, paths, kind):
+    for path in paths:
+        write_sound(tmp_path / "noise" / path)
+    expected, _ = noise_of(tmp_path / "noise", kind=kind)
+    assert any(expected.values())
+    assert noise_of(tmp_path / "noise", kind="auto")[0] == expected
+
+
+def test_another_kind_of_noise_is_told_what_fits(tmp_path):
+    for number in range(3):
+        write_sound(tmp_path / "noise" / "fan" / f"{number}.wav")
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"found fan. .* '\{noise: \{kind: type_folders\}\}'",
+    ):
+        noise_of(tmp_path / "noise", kind="split_folders")
+
+
+@pytest.mark.parametrize("end", ["", "-10"])
+def test_takes_of_one_esc_clip_stay_together(tmp_path, end):
+    for number in range(30):
+        # Ten clips of three takes; the fold is the clip's.
+        clip, take = divmod(number, 3)
+        name = f"{clip % 5 + 1}-{1000 + clip}-{'ABC'[take]}{end}.wav"
+        write_sound(tmp_path / "esc" / "002 - Rain" / name)
+    entries, _ = noise_of(tmp_path / "esc", kind="auto")
+    clips = {
+        split: {name.split("-")[2] for name in items}
+        for split, items in entries.items()
+    }
+    counts = {split: len(items) for split, items in entries.items()}
+    assert counts == {"train": 21, "valid": 3, "seen": 6, "unseen": 0}
+    assert sum(map(len, clips.values())) == 10
+
+
+def test_tables_may_have_tabs(tmp_path):
+    rows = [("FileName", "EmoClass"), ("a, b.wav", "A"), ("c.wav", "")]
+    table = tmp_path / "labels.tsv"
+    table.write_text("".join("\t".join(row) + "\n" for row in rows))
+    assert read_table(table, ["FileName", "EmoClass"]) == [
+        {"FileName": "a, b.wav", "EmoClass": "A"},
+        {"FileName": "c.wav", "EmoClass": None},
+    ]
+    folder = make_noise(tmp_path / "noise")
+    named = {}
+    for split in ("train", "dev", "test"):
+        (wav,) = list((folder / split).rglob("*.wav"))[:1]
+        named[split.replace("dev", "valid")] = tmp_path / f"{split}.tsv"
+        (tmp_path / f"{split}.tsv").write_text(f"ID\twav\n1\t{wav}\n")
+    entries, _ = noise_of(folder, kind="manifests", manifests=named)
+    assert all(entries[split] for split in ("train", "valid", "seen"))
+
+
 def test_manifests_of_both_kinds(tmp_path):
     folder = make_noise(tmp_path / "noise")
     entry = {"wav": "{noise_root}/train/rain/a.wav", "duration_s": 1.0}
@@ -293,7 +364,7 @@ def test_unusable_noise_settings(tmp_path, options, message):
         ("split_folders", "no folder train, dev, test: found noise"),
         ("musan", "no folders music, noise and speech"),
         ("demand", "no folders such as DKITCHEN with ch01.wav"),
-        ("type_folders", "no folders of recordings: found noise"),
+        ("type_folders", "no recordings, or folders of them: found noise"),
         ("dns", "no noise clips of DNS: found noise"),
     ],
 )

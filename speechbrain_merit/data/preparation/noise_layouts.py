@@ -8,7 +8,6 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import csv
 import dataclasses
 import functools
 import re
@@ -16,12 +15,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from speechbrain.utils.logger import get_logger
 from speechbrain_merit.data.contained_paths import check_paths
 from speechbrain_merit.data.manifests import NOISE_SPLITS, read_manifest
 
 from .files import find_audio, layout_error
+from .tables import open_table
+
+logger = get_logger(__name__)
 
 UNTYPED = "untyped"
+AUTO = "auto"
 _SPLIT_FOLDERS = {
     "train": "train",
     "dev": "valid",
@@ -40,6 +44,9 @@ _DNS_FOLDERS = (
 _DNS_FREESOUND = re.compile(
     r"(?P<type>.+?)_?Freesound_(?P<source>.*)_\d+", re.I
 )
+# Such as 1-100032-A.ogg or, with the number of the kind, 1-100032-A-0.wav: takes
+# of one clip of ESC-10 and ESC-50.
+_ESC_TAKE = re.compile(r"[1-5]-(?P<clip>\d+)-[A-Z](-\d+)?")
 _ROOT = re.compile(r"^(\{\w+\}|\$\w+)/+")
 
 
@@ -79,8 +86,9 @@ def list_recordings(
         One of `KINDS`: `split_folders` has folders train, dev (or valid) and
         test, each with the recordings or a folder per kind of noise, test
         also with a folder seen and one unseen; `type_folders` has a folder
-        per kind of noise; `musan`, `demand` and `dns` are as published;
-        `manifests` is listed in files.
+        per kind of noise, or recordings whose kind nothing tells; `musan`,
+        `demand` and `dns` are as published; `manifests` is listed in files;
+        `auto` is what of these the folder looks like.
     manifests : Mapping or None
         For `manifests`, and only there: file by split. JSON as
         `write_manifest` writes it, or CSV as SpeechBrain's noise lists are,
@@ -118,7 +126,42 @@ def list_recordings(
         return _from_manifests(manifests)
     if not noise_folder.is_dir():
         raise layout_error(noise_folder, "*", "noise recordings")
-    return _LAYOUTS[kind](noise_folder)
+    recognised = _recognised(noise_folder)
+    if kind == AUTO:
+        logger.info(
+            f"{noise_folder} is taken for noise of the kind {recognised}; "
+            "another one can be named in prepare_options."
+        )
+        kind = recognised
+    try:
+        return _LAYOUTS[kind](noise_folder)
+    except FileNotFoundError as error:
+        if kind == recognised:
+            raise
+        option = f"--prepare_options '{{noise: {{kind: {recognised}}}}}'"
+        raise FileNotFoundError(
+            f"{error} What is there fits {option}."
+        ) from error
+
+
+def _recognised(noise_folder: Path) -> str:
+    """Tells which kind a folder looks like."""
+    paths = find_audio(noise_folder)
+    names = [Path(path).stem for path in paths]
+    tops = {path.partition("/")[0] for path in paths}
+    if {_SPLIT_FOLDERS.get(top.lower()) for top in tops} == {
+        *_SPLIT_FOLDERS.values()
+    }:
+        return "split_folders"
+    if tops == {"music", "noise", "speech"}:
+        return "musan"
+    if names and all(re.fullmatch(r"ch\d\d", name) for name in names):
+        return "demand"
+    if any((noise_folder / folder).is_dir() for folder in _DNS_FOLDERS) or any(
+        map(_DNS_FREESOUND.fullmatch, names)
+    ):
+        return "dns"
+    return "type_folders"
 
 
 def _split_folders(noise_folder: Path) -> list[Recording]:
@@ -148,8 +191,13 @@ def _by_path(
     pattern: str, wanted: str, looked_for: str, noise_folder: Path
 ) -> list[Recording]:
     """Lists the files whose paths match, with their `type`."""
-    matches = [re.fullmatch(pattern, p, re.S) for p in find_audio(noise_folder)]
-    found = [Recording(m[0], m["type"], m[0]) for m in matches if m]
+    found = []
+    for path in find_audio(noise_folder):
+        match = re.fullmatch(pattern, path, re.S)
+        if match:
+            take = _ESC_TAKE.fullmatch(Path(path).stem)
+            source = take["clip"] if take else path
+            found.append(Recording(path, match["type"] or UNTYPED, source))
     if not found:
         raise layout_error(noise_folder, wanted, looked_for)
     return found
@@ -189,16 +237,19 @@ def _from_manifests(manifests: Mapping[str, str]) -> list[Recording]:
 
 
 def _items(file: Path) -> list[dict[str, Any]]:
-    if file.suffix.lower() != ".csv":
+    if file.suffix.lower() not in (".csv", ".tsv"):
         return list(read_manifest(file).values())
     with file.open(encoding="utf-8-sig", newline="") as stream:
-        return list(csv.DictReader(stream, skipinitialspace=True))
+        return list(open_table(stream))
 
 
 _LAYOUTS: dict[str, Callable[[Path], list[Recording]]] = {
     "split_folders": _split_folders,
     "type_folders": functools.partial(
-        _by_path, "(?P<type>[^/]+)/.+", "*/*.*", "folders of recordings"
+        _by_path,
+        "((?P<type>[^/]+)/)?.+",
+        "*/*.*",
+        "recordings, or folders of them",
     ),
     "musan": functools.partial(
         _by_path,
@@ -215,4 +266,4 @@ _LAYOUTS: dict[str, Callable[[Path], list[Recording]]] = {
     ),
     "dns": _dns,
 }
-KINDS = (*_LAYOUTS, "manifests")
+KINDS = (AUTO, *_LAYOUTS, "manifests")

@@ -8,6 +8,7 @@ import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from speechbrain.utils.logger import get_logger
 
@@ -17,7 +18,7 @@ logger = get_logger(__name__)
 def read_table(
     path: str | Path, required: Sequence[str], optional: Sequence[str] = ()
 ) -> list[dict[str, str | None]]:
-    """Reads the named columns of a CSV file, and says which are not there.
+    """Reads the named columns of a table, and says which are not there.
 
     Bytes that are not UTF-8 are replaced: they occur in transcripts, which
     nothing here reads.
@@ -25,7 +26,8 @@ def read_table(
     Arguments
     ---------
     path : str or Path
-        A CSV file with a line of headings.
+        A file with a line of headings, as CSV or with tabs between the
+        columns (TSV).
     required : sequence of str
         Headings that must be there.
     optional : sequence of str
@@ -52,7 +54,7 @@ def read_table(
     with open(
         path, encoding="utf-8-sig", errors="replace", newline=""
     ) as stream:
-        reader = csv.DictReader(stream, skipinitialspace=True)
+        reader = open_table(stream)
         headings = [name.strip() for name in reader.fieldnames or ()]
         reader.fieldnames = headings
         missing = [name for name in required if name not in headings]
@@ -71,6 +73,33 @@ def read_table(
             {name: (row.get(name) or "").strip() or None for name in names}
             for row in reader
         ]
+
+
+def open_table(stream: TextIO) -> csv.DictReader:
+    """Reads rows of a table, whose headings tell what is between columns.
+
+    Arguments
+    ---------
+    stream : TextIO
+        A table with a line of headings, which can be rewound.
+
+    Returns
+    -------
+    csv.DictReader
+        Of columns with tabs between them, if the headings have a tab; else
+        with commas.
+
+    Example
+    -------
+    >>> import io
+    >>> list(open_table(io.StringIO("a\\tb, c\\n1\\t2, 3\\n")))
+    [{'a': '1', 'b, c': '2, 3'}]
+    """
+    has_tabs = "\t" in stream.readline()
+    stream.seek(0)
+    return csv.DictReader(
+        stream, delimiter="\t" if has_tabs else ",", skipinitialspace=True
+    )
 
 
 def number_or_none(text: str | None) -> float | None:
