@@ -13,11 +13,7 @@ from small_variants import VARIANTS, make_variant
 from toy_model import EMOTIONS, write_experiment
 
 from speechbrain_merit.command_line import main
-from speechbrain_merit.export.onnx.exporting import export_onnx
-from speechbrain_merit.export.onnx.quantization import (
-    quantize_weights,
-    round_to_int8,
-)
+from speechbrain_merit.export.onnx import export_onnx, quantize_weights
 from speechbrain_merit.export.onnx.spectrum import InverseTransform, Transform
 from speechbrain_merit.export.onnx.traceable_model import traceable
 from speechbrain_merit.inference import JointEnhancementClassifier
@@ -186,16 +182,6 @@ def test_a_trained_model_stays_as_it_is(monkeypatch):
     assert all(p.requires_grad for p in model.emotion_head.parameters())
 
 
-def test_rounding_is_within_half_a_step():
-    weight = np.random.default_rng(0).normal(size=(6, 5, 7)).astype("float32")
-    weight[:, 2] = 0
-    rounded, scale = round_to_int8(weight, axis=1)
-    assert rounded.dtype == np.int8 and scale.shape == (5,)
-    error = np.abs(rounded * scale[:, None] - weight)
-    assert (error <= scale[:, None] / 2 + 1e-7).all()
-    assert np.abs(rounded).max(axis=(0, 2)).tolist() == [127, 127, 0, 127, 127]
-
-
 def test_what_is_missing_is_named(monkeypatch, tmp_path, caplog):
     write_experiment(tmp_path / "model")
     monkeypatch.setitem(sys.modules, "onnx", None)
@@ -338,40 +324,31 @@ def test_a_gain_makes_no_difference_to_the_graph(
     assert not silence["enhanced"].any()
 
 
-def test_weights_alone_are_rounded(onnx_packages, interface, tmp_path):
+def test_large_weights_become_bytes(onnx_packages, interface, tmp_path):
     import onnx
 
     export_onnx(interface(small_model("whisper")), tmp_path / "a.onnx")
     quantize_weights(tmp_path / "a.onnx", tmp_path / "b.onnx")
     before, after = (
-        {
-            tensor.name: onnx.numpy_helper.to_array(tensor)
-            for tensor in onnx.load(tmp_path / name).graph.initializer
-        }
-        for name in ("a.onnx", "b.onnx")
+        onnx.load(tmp_path / name) for name in ("a.onnx", "b.onnx")
     )
-    rounded = {name.removesuffix(".int8") for name in after if ".int8" in name}
-    assert rounded and rounded <= before.keys()
-    for name, weight in before.items():
-        if name in rounded:
-            assert weight.ndim >= 2 and weight.size >= 1024
-        else:
-            np.testing.assert_array_equal(after[name], weight)
-    large = [
-        name
-        for name, weight in before.items()
-        if weight.ndim >= 2 and weight.size >= 1024 and "embed" not in name
-    ]
-    assert set(large) <= rounded
-
-
-def test_a_graph_that_differs_is_not_written(
-    onnx_packages, interface, monkeypatch, tmp_path
-):
-    model = interface(small_model("whisper"))
-    other = small_model("whisper")
-    other.emotion_head.output.bias.data[0] += 1
-    model.process_batch = interface(other).process_batch
-    with pytest.raises(ValueError, match="differs from PyTorch"):
-        export_onnx(model, tmp_path / "a.onnx")
-    assert not (tmp_path / "a.onnx").exists()
+    floats = {tensor.name for tensor in after.graph.initializer}
+    used = {
+        node.input[1]
+        for node in before.graph.node
+        if node.op_type in ("MatMul", "Gemm", "LSTM")
+    }
+    weights = {
+        tensor.name: tensor
+        for tensor in before.graph.initializer
+        if tensor.name in used and len(tensor.dims) == 2
+    }
+    assert weights and not weights.keys() & floats
+    stored = map(onnx.numpy_helper.to_array, after.graph.initializer)
+    rounded = [array for array in stored if array.dtype == np.int8]
+    matrices = [array for array in rounded if array.ndim == 2]
+    # Constants of the graph may be among them.
+    assert len(matrices) >= len(weights)
+    for array in matrices:
+        # The largest of an output channel takes the whole of a byte.
+        assert (np.abs(array.astype(int)).max(axis=0) >= 126).all()

@@ -4,7 +4,6 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-from .exporting import export_onnx
-from .quantization import quantize_weights
+from .exporting import export_onnx, quantize_weights
 
 __all__ = ["export_onnx", "quantize_weights"]
