@@ -16,6 +16,8 @@ def run(
     out: Path | None = None,
     json: Path | None = None,
     timeline: bool = False,
+    timeline_step_s: float = 1.0,
+    max_attenuation_db: float | None = None,
     device: str | None = None,
     keep_sample_rate: bool = False,
     keep_channels: bool = False,
@@ -48,7 +50,14 @@ def run(
     json : Path, optional
         File for the results, one line per file.
     timeline : bool
-        Write the emotions over time as well, into the file of --json.
+        Write the emotions over time as well, into the file of --json; without
+        it, they are printed.
+    timeline_step_s : float
+        Seconds from one emotion of the time line to the next; each is judged
+        in a window of 4 s.
+    max_attenuation_db : float, optional
+        By how much noise is lowered at most; as far as the model can by
+        default.
     device : str, optional
         Such as cpu or cuda:0; the best there is by default.
     keep_sample_rate : bool
@@ -56,7 +65,7 @@ def run(
     keep_channels : bool
         Enhance every channel for itself, rather than their mean.
     chunk_s : float
-        Seconds that are processed at once, and steps of the time line.
+        Seconds that are processed at once.
     overlap_s : float
         Seconds that two of these share.
     batch_size : int
@@ -82,13 +91,11 @@ def run(
 
     Example
     -------
-    >>> run(["noisy.wav"], timeline=True)
+    >>> run(["noisy.wav"], plot=True)
     Traceback (most recent call last):
     ...
-    ValueError: --timeline goes into the file of --json: give one.
+    ValueError: --plot goes into the folder of --out: give one.
     """
-    if timeline and json is None:
-        raise ValueError("--timeline goes into the file of --json: give one.")
     if plot and out is None:
         raise ValueError("--plot goes into the folder of --out: give one.")
     if batch_size < 1:
@@ -112,5 +119,7 @@ def run(
             "overlap_s": overlap_s,
             "keep_sample_rate": keep_sample_rate,
             "keep_channels": keep_channels,
+            "timeline_step_s": timeline_step_s,
+            "max_attenuation_db": max_attenuation_db,
         },
     )

@@ -94,7 +94,7 @@ def process_files(
     path = Path(os.devnull) if out is None else out / LINES_FILE
     with ResultLines(json or path) as lines:
         wanted = {"model": _model_now(model), **options}
-        outputs = Outputs(lines, wanted, timeline, plot)
+        outputs = Outputs(lines, wanted, timeline, plot, json is None)
         waiting = [job for job in jobs if overwrite or not outputs.has(job)]
         if len(waiting) < len(jobs):
             _say(f"{len(jobs) - len(waiting)} files are finished already.")
@@ -103,7 +103,8 @@ def process_files(
         loaded = load(model, device, safe)
         tasks = _tasks(loaded, out)
         # What is wrong with the options shows before any result is given up.
-        loaded.stream(options["chunk_s"], options["overlap_s"], tasks)
+        checked = {n: v for n, v in options.items() if not n.startswith("keep")}
+        loaded.stream(tasks=tasks, **checked)
         lines.forget([path for job in waiting for path in job[:2]])
         # Channels are a batch already.
         batch_size = 1 if options["keep_channels"] else batch_size
@@ -171,7 +172,12 @@ def _process(
             return [
                 model.process_file(job.recording, job.output, tasks, **common)
             ]
-        common["keep_sample_rate"] = options["keep_sample_rate"]
+        for name in (
+            "keep_sample_rate",
+            "timeline_step_s",
+            "max_attenuation_db",
+        ):
+            common[name] = options[name]
         sources = [job.recording for job in batch]
         outputs = [job.output for job in batch if job.output is not None]
         return [*model.process_files(sources, outputs, tasks, **common)]
@@ -198,6 +204,8 @@ class Outputs:
         Whether the emotions over time are among them.
     plot : bool
         Whether to draw spectrograms.
+    says_timeline : bool
+        Whether the emotions over time are printed, too.
 
     Example
     -------
@@ -212,6 +220,7 @@ class Outputs:
     options: Mapping[str, Any]
     timeline: bool
     plot: bool
+    says_timeline: bool = False
 
     def has(self, job: Job) -> bool:
         """Tells whether a file is finished.
@@ -271,8 +280,7 @@ class Outputs:
             record = self._record(job, result)
             emotion = ""
             if "emotion" in record:
-                probability = record["posteriors"][record["emotion"]]
-                emotion = f"{record['emotion']} ({probability:.0%})"
+                emotion = _with_chance(record["emotion"], record["posteriors"])
             if self.plot and job.output is not None and job.plot is not None:
                 plot_files(
                     job.recording,
@@ -292,6 +300,10 @@ class Outputs:
             return {job.source: error}
         arrow = f"-> {job.output}" if job.output else ""
         _say("  ".join(filter(None, [record["file"], arrow, emotion])))
+        if self.says_timeline and self.timeline:
+            for segment in result.timeline or ():
+                said = _with_chance(segment.emotion, segment.posteriors)
+                _say(f"  {segment.start_s:.1f}-{segment.end_s:.1f} s  {said}")
         return {}
 
     def _record(self, job: Job, result: ProcessedSpeech) -> dict[str, Any]:
@@ -310,7 +322,18 @@ class Outputs:
             record["posteriors"] = dict(
                 zip(result.emotions, posteriors, strict=True)
             )
+            record["speech_s"] = result.speech_s
         if self.timeline:
             segments = result.timeline or ()
-            record["timeline"] = [segment._asdict() for segment in segments]
+            record["timeline"] = [
+                {**segment._asdict(), "emotion": segment.emotion}
+                for segment in segments
+            ]
         return {**record, MADE_FROM: self._made_from(job)}
+
+
+def _with_chance(emotion: str, posteriors: Mapping[str, float]) -> str:
+    """An emotion with its probability; where there is no speech, neither."""
+    if emotion not in posteriors:
+        return emotion
+    return f"{emotion} ({posteriors[emotion]:.0%})"

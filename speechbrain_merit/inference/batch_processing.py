@@ -6,19 +6,24 @@ Authors
 
 import dataclasses
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from speechbrain_merit.data.samples import as_samples
-from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
+from speechbrain_merit.lobes import WaveformNormalization
+from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE, JointOutput
 
 from .loaded_model import LoadedModel
-from .stock_adapters import EmotionEmbedding
-from .timeline import EmotionSegment
+from .speech_detection import SpeechDetector
+from .stock_adapters import EmotionEmbedding, emotion_head
+from .timeline import EmotionSegment, EmotionTimeline
 
 # Where floats are taken for numbers as integers have them.
 FAR_BEYOND_FULL_SCALE = 10.0
+# Of what speech is looked for in.
+_LEVEL = WaveformNormalization("level")
 
 
 @dataclasses.dataclass
@@ -32,11 +37,13 @@ class ProcessedSpeech:
     log_posteriors : torch.Tensor or None
         Logarithm of every emotion's probability, `[batch, class]`.
     labels : list of str or None
-        Most probable emotion of every utterance.
+        Most probable emotion of every utterance, or `no speech`.
     emotions : list of str
         Names of the classes in the order of the posteriors.
     timeline : list of EmotionSegment, optional
         Emotions over the course of a file.
+    speech_s : float, optional
+        How much of a file is speech, in seconds.
     """
 
     enhanced: torch.Tensor | None
@@ -44,6 +51,7 @@ class ProcessedSpeech:
     labels: list[str] | None
     emotions: list[str]
     timeline: list[EmotionSegment] | None = None
+    speech_s: float | None = None
 
     @classmethod
     def of(
@@ -97,6 +105,26 @@ class ProcessedSpeech:
         return log_posteriors, score, index, found(self.labels)
 
 
+@dataclasses.dataclass
+class HeardSpeech:
+    """What a model makes of a batch before emotions are judged.
+
+    Arguments
+    ---------
+    enhanced : torch.Tensor or None
+        Enhanced speech, zero on padding, `[batch, time]`.
+    output : JointOutput
+        All that the model says.
+    frames : tuple of torch.Tensor or None
+        What emotions are judged by, `[batch, frame, channel]`, and which of
+        it is speech, `[batch, frame]`.
+    """
+
+    enhanced: torch.Tensor | None
+    output: JointOutput
+    frames: tuple[torch.Tensor, torch.Tensor] | None
+
+
 class BatchProcessor(LoadedModel):
     """Enhances batches and names their emotions, in one pass of the encoder.
 
@@ -108,8 +136,12 @@ class BatchProcessor(LoadedModel):
         wavs: Any,
         wav_lens: torch.Tensor | None = None,
         tasks: Sequence[str] | None = None,
+        max_attenuation_db: float | None = None,
     ) -> ProcessedSpeech:
-        """Enhances and classifies a batch in one pass.
+        """Enhances and classifies a batch of utterances in one pass.
+
+        Each is judged as a whole, whether it is speech or not, as the model
+        was tested; recordings are `process_file`'s.
 
         Arguments
         ---------
@@ -122,6 +154,10 @@ class BatchProcessor(LoadedModel):
         tasks : sequence of str, optional
             Some of `enhance` and `emotion`, and nothing else is computed; all
             that the model has by default.
+        max_attenuation_db : float, optional
+            By how much noise is lowered at most: the enhanced speech is mixed
+            with its input such that what is removed altogether is left at so
+            many dB less.
 
         Returns
         -------
@@ -131,18 +167,93 @@ class BatchProcessor(LoadedModel):
         Raises
         ------
         ValueError
+            If a sample is not a finite number, or there is no such attenuation.
+        """
+        heard = self.hear(
+            wavs, wav_lens, tasks, kept=kept_share(max_attenuation_db)
+        )
+        logits = heard.output.logits
+        if logits is not None:
+            logits = logits.float().log_softmax(dim=1)
+        return ProcessedSpeech.of(self.emotions, heard.enhanced, logits)
+
+    def hear(
+        self,
+        wavs: Any,
+        wav_lens: torch.Tensor | None = None,
+        tasks: Sequence[str] | None = None,
+        recent: torch.Tensor | None = None,
+        kept: float = 0.0,
+    ) -> HeardSpeech:
+        """Enhances a batch and finds its speech, for an `EmotionTimeline`.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor or array or list
+            As for `process_batch`.
+        wav_lens : torch.Tensor, optional
+            Relative lengths, `[batch]`.
+        tasks : sequence of str, optional
+            As for `process_batch`.
+        recent : torch.Tensor, optional
+            Samples up to the end of `wavs` whose level counts, `[batch,
+            time]`; `wavs` by default.
+        kept : float
+            Share of the input that stays in the enhanced speech.
+
+        Returns
+        -------
+        HeardSpeech
+            Enhanced speech, and what the emotions are judged by.
+
+        Raises
+        ------
+        ValueError
             If a sample is not a finite number.
         """
         wavs, wav_lens, scales = self._prepared(wavs, wav_lens)
+        known, known_lens = wavs, wav_lens
+        if recent is not None:
+            known, known_lens = recent.to(wavs) / scales, None
         model = self.mods.model
+        normalization = getattr(model, "enhancer", model).encoder.normalization
+        statistics = normalization.statistics(known, known_lens)
         with torch.no_grad(), self.inference_ctx:
-            output = model(wavs, wav_lens, tasks)
-        enhanced = log_posteriors = None
+            output = model(wavs, wav_lens, tasks, statistics)
+        heard = HeardSpeech(None, output, None)
         if output.enhanced_log1p is not None:
-            enhanced = scales * model.enhanced_waveform(output, wav_lens)
-        if output.logits is not None:
-            log_posteriors = output.logits.float().log_softmax(dim=1)
-        return ProcessedSpeech.of(self.emotions, enhanced, log_posteriors)
+            enhanced = model.enhanced_waveform(output, wav_lens)
+            heard.enhanced = scales * (kept * wavs + (1 - kept) * enhanced)
+        if EMOTION in output.integration.features:
+            statistics = _LEVEL.statistics(known, known_lens)
+            speech = self.speech_detector.frames(
+                _LEVEL.normalize_with(wavs, wav_lens, statistics),
+                output.counts,
+                model.encoder.samples_per_frame,
+            )
+            heard.frames = (output.integration.features[EMOTION], speech)
+        return heard
+
+    @cached_property
+    def speech_detector(self) -> SpeechDetector:
+        """Finds the speech that emotions are judged by."""
+        return SpeechDetector().to(self.device)
+
+    def _new_timeline(self, overlap: int, step_s: float) -> EmotionTimeline:
+        return EmotionTimeline(
+            self.emotions,
+            self._judge,
+            self.hparams.sample_rate_hz,
+            self.mods.model.encoder.samples_per_frame,
+            overlap,
+            step_s,
+        )
+
+    def _judge(self, features: torch.Tensor) -> torch.Tensor:
+        """Log-posteriors, `[batch, class]`, of frames of the emotion task."""
+        with torch.no_grad(), self.inference_ctx:
+            logits = emotion_head(self.mods.model)(features)
+        return logits.float().log_softmax(dim=1)
 
     def _prepared(
         self, wavs: Any, wav_lens: torch.Tensor | None
@@ -235,6 +346,38 @@ class BatchProcessor(LoadedModel):
             Enhanced speech, posteriors and labels.
         """
         return self.process_batch(wavs, wav_lens)
+
+
+def kept_share(max_attenuation_db: float | None) -> float:
+    """Gives what stays of the input where noise is lowered by so much at most.
+
+    Arguments
+    ---------
+    max_attenuation_db : float or None
+        In dB; None for no bound.
+
+    Returns
+    -------
+    float
+        A factor of the samples.
+
+    Raises
+    ------
+    ValueError
+        If it is negative or no number.
+
+    Example
+    -------
+    >>> kept_share(20.0), kept_share(None)
+    (0.1, 0.0)
+    """
+    if max_attenuation_db is None:
+        return 0.0
+    if not max_attenuation_db >= 0:
+        raise ValueError(
+            f"max_attenuation_db is {max_attenuation_db}: give 0 or more."
+        )
+    return 10 ** (-max_attenuation_db / 20)
 
 
 def found(value: Any) -> Any:

@@ -18,12 +18,12 @@ from speechbrain_merit.data.decoding import audio_info
 from speechbrain_merit.data.samples import as_source
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 
-from .batch_processing import BatchProcessor, ProcessedSpeech, found
+from .batch_processing import BatchProcessor, ProcessedSpeech, found, kept_share
 from .chunking import CHUNK_S, OVERLAP_S
 from .output_files import check_output, use_blocks
 from .recording import ProcessedRecording
 from .stream import STREAM_CHUNK_S, STREAM_OVERLAP_S, SpeechStream
-from .timeline import EmotionTimeline
+from .timeline import NO_SPEECH, TIMELINE_STEP_S, EmotionTimeline
 
 
 class JointEnhancementClassifier(BatchProcessor):
@@ -128,14 +128,19 @@ class JointEnhancementClassifier(BatchProcessor):
         return_enhanced: bool = True,
         keep_channels: bool = False,
         sample_rate_hz: int | None = None,
+        timeline_step_s: float = TIMELINE_STEP_S,
+        max_attenuation_db: float | None = None,
     ) -> ProcessedSpeech:
         """Enhances and classifies a file of any length in one pass.
 
         What is longer than `chunk_s` is read, processed and written in chunks
         that overlap and fade into each other. The model knows nothing beyond
-        a chunk, and normalises each by itself where it normalises utterances.
-        The emotion is then the mean of the chunks' log-posteriors, weighted
-        by the time that each of them stands for, see `EmotionTimeline`.
+        a chunk but the level of what came before, see `SpeechStream`.
+
+        Emotions are judged in windows of 4 s that do not depend on the
+        chunks, by the frames of speech alone; that of the recording is the
+        mean of the windows' log-posteriors, weighted by their speech, see
+        `EmotionTimeline`. Without speech the label is `no speech`.
 
         Arguments
         ---------
@@ -154,7 +159,7 @@ class JointEnhancementClassifier(BatchProcessor):
             What two chunks share, in seconds; half a chunk at most. Both are
             rounded to whole frames of the encoder.
         timeline : bool
-            Whether to give the emotions over time too, one for every chunk.
+            Whether to give the emotions over time too.
         keep_sample_rate : bool
             Whether the enhanced speech has the sample rate of the input
             rather than the model's `sample_rate_hz`; there is nothing in it
@@ -167,6 +172,10 @@ class JointEnhancementClassifier(BatchProcessor):
             mean, or the loudest one where they cancel each other.
         sample_rate_hz : int, optional
             Sample rate of samples; the model's by default.
+        timeline_step_s : float
+            From one emotion of the time line to the next, in seconds.
+        max_attenuation_db : float, optional
+            As for `process_batch`.
 
         Returns
         -------
@@ -183,7 +192,9 @@ class JointEnhancementClassifier(BatchProcessor):
         """
         tasks = self._checked_tasks(tasks)
         check_output(output_filename, tasks)
-        stream = self.stream(chunk_s, overlap_s, tasks)
+        stream = self.stream(
+            chunk_s, overlap_s, tasks, timeline_step_s, max_attenuation_db
+        )
         rate_hz = self.hparams.sample_rate_hz
         source = as_source(path, sample_rate_hz or rate_hz)
         read = read_channel_blocks if keep_channels else read_mono_blocks
@@ -208,6 +219,8 @@ class JointEnhancementClassifier(BatchProcessor):
         keep_sample_rate: bool = False,
         return_enhanced: bool = True,
         sample_rate_hz: int | None = None,
+        timeline_step_s: float = TIMELINE_STEP_S,
+        max_attenuation_db: float | None = None,
     ) -> list[ProcessedSpeech]:
         """Enhances and classifies files in one batch, all in memory at once.
 
@@ -224,13 +237,17 @@ class JointEnhancementClassifier(BatchProcessor):
         tasks : sequence of str, optional
             As for `process_file`.
         timeline : bool
-            As for `process_file`; it has one segment.
+            As for `process_file`.
         keep_sample_rate : bool
             As for `process_file`.
         return_enhanced : bool
             As for `process_file`.
         sample_rate_hz : int, optional
             As for `process_file`.
+        timeline_step_s : float
+            As for `process_file`.
+        max_attenuation_db : float, optional
+            As for `process_batch`.
 
         Returns
         -------
@@ -257,15 +274,21 @@ class JointEnhancementClassifier(BatchProcessor):
         sources = [as_source(path, sample_rate_hz or rate_hz) for path in paths]
         waveforms = [self.read_file(source) for source in sources]
         padded, lengths = batch_pad_right(waveforms)
-        batch = self.process_batch(padded, lengths, tasks)
+        batch = self.hear(
+            padded, lengths, tasks, kept=kept_share(max_attenuation_db)
+        )
         results = []
         for number, (source, output, samples) in enumerate(
             zip(sources, outputs, waveforms, strict=True)
         ):
-            heard = EmotionTimeline(self.emotions, rate_hz, overlap=0)
-            if EMOTION in tasks:
-                posteriors = found(batch.log_posteriors)[number]
-                heard.append(0, len(samples), posteriors)
+            heard = self._new_timeline(0, timeline_step_s)
+            if batch.frames is not None:
+                own = (
+                    slice(number, number + 1),
+                    slice(int(batch.output.counts[number])),
+                )
+                frames = (part[own] for part in batch.frames)
+                heard.append(0, len(samples), *frames)
             kept = None
             if ENHANCE in tasks:
                 enhanced = found(batch.enhanced)
@@ -286,6 +309,8 @@ class JointEnhancementClassifier(BatchProcessor):
         chunk_s: float = STREAM_CHUNK_S,
         overlap_s: float = STREAM_OVERLAP_S,
         tasks: Sequence[str] | None = None,
+        timeline_step_s: float = TIMELINE_STEP_S,
+        max_attenuation_db: float | None = None,
     ) -> SpeechStream:
         """Starts a stream: blocks of samples in, enhanced samples out.
 
@@ -298,6 +323,10 @@ class JointEnhancementClassifier(BatchProcessor):
             What two of these share, in seconds; half of it at most.
         tasks : sequence of str, optional
             Some of `enhance` and `emotion`; all that the model has by default.
+        timeline_step_s : float
+            As for `process_file`.
+        max_attenuation_db : float, optional
+            As for `process_batch`.
 
         Returns
         -------
@@ -311,8 +340,12 @@ class JointEnhancementClassifier(BatchProcessor):
             that the model does not have.
         """
         return SpeechStream(
-            partial(self.process_batch, tasks=self._checked_tasks(tasks)),
-            self.emotions,
+            partial(
+                self.hear,
+                tasks=self._checked_tasks(tasks),
+                kept=kept_share(max_attenuation_db),
+            ),
+            partial(self._new_timeline, step_s=timeline_step_s),
             self.hparams.sample_rate_hz,
             self.mods.model.encoder.samples_per_frame,
             chunk_s,
@@ -341,8 +374,12 @@ class JointEnhancementClassifier(BatchProcessor):
         if not heard.is_empty:
             judged = heard.log_posteriors().unsqueeze(0).to(self.device)
         result = ProcessedSpeech.of(self.emotions, enhanced, judged)
-        if timeline and judged is not None:
-            result.timeline = heard.segments()
+        if judged is not None:
+            segments = heard.segments()
+            result.timeline = segments if timeline else None
+            result.speech_s = sum(segment.speech_s for segment in segments)
+            if result.speech_s == 0:
+                result.labels = [NO_SPEECH]
         return result
 
     def read_file(

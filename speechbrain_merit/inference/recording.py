@@ -23,7 +23,7 @@ from speechbrain_merit.data.decoding import Source
 
 from .batch_processing import ProcessedSpeech, found
 from .output_files import subtype_like, write_blocks
-from .timeline import EmotionSegment
+from .timeline import NO_SPEECH, EmotionSegment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -159,6 +159,8 @@ class ProcessedRecording:
         return torch.from_numpy(np.atleast_2d(found(self.enhanced)).mean(0))
 
     def __str__(self) -> str:
+        if self.emotion == NO_SPEECH:
+            return NO_SPEECH
         chances = (self.probabilities or {}).items()
         return ", ".join(f"{name} {chance:.0%}" for name, chance in chances)
 

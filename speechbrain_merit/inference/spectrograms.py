@@ -183,7 +183,7 @@ def speech_figure(
     Example
     -------
     >>> silence = np.zeros((10, 201))
-    >>> segment = EmotionSegment(0.0, 0.1, {"angry": 0.3, "sad": 0.7})
+    >>> segment = EmotionSegment(0.0, 0.1, {"angry": 0.3, "sad": 0.7}, 0.1)
     >>> figure = speech_figure(silence, silence, [segment], 0.1, 16000, "a")
     >>> [axes.get_ylabel() for axes in figure.axes[:3]]
     ['original, kHz', 'enhanced, kHz', 'emotion']
@@ -221,7 +221,10 @@ def _draw_emotions(axes: Axes, segments: Sequence[EmotionSegment]) -> None:
     widths = [segment.end_s - segment.start_s for segment in segments]
     bottom = np.zeros(len(segments))
     for number, emotion in enumerate(segments[0].posteriors):
-        shares = np.array([segment.posteriors[emotion] for segment in segments])
+        # Blank where there is no speech.
+        shares = np.array(
+            [s.posteriors[emotion] * (s.speech_s > 0) for s in segments]
+        )
         axes.bar(
             starts,
             shares,

@@ -84,7 +84,7 @@ class EmotionEmbedding(ModelAdapter):
             Input of the emotion head's last layer, `[batch, 1, channel]`.
         """
         seen: list[torch.Tensor] = []
-        handle = _emotion_head(self.model).output.register_forward_pre_hook(
+        handle = emotion_head(self.model).output.register_forward_pre_hook(
             lambda module, inputs: seen.append(inputs[0])
         )
         try:
@@ -116,7 +116,7 @@ class EmotionScores(ModelAdapter):
         torch.Tensor
             Logarithm of every emotion's probability, `[batch, 1, class]`.
         """
-        logits = _emotion_head(self.model).output(embeddings)
+        logits = emotion_head(self.model).output(embeddings)
         return logits.float().log_softmax(dim=-1)
 
 
@@ -152,6 +152,22 @@ class WaveformEnhancer(ModelAdapter):
         return enhanced, output.enhanced_log1p
 
 
-def _emotion_head(model: nn.Module) -> nn.Module:
-    # The second model of a cascade is the one that classifies.
+def emotion_head(model: nn.Module) -> nn.Module:
+    """Finds what names the emotions.
+
+    Arguments
+    ---------
+    model : torch.nn.Module
+        A `JointModel` or `EnhanceThenClassify` with the task `emotion`.
+
+    Returns
+    -------
+    torch.nn.Module
+        The `EmotionHead`, of a cascade the second model's.
+
+    Example
+    -------
+    >>> emotion_head(nn.ModuleDict({"emotion_head": nn.Identity()}))
+    Identity()
+    """
     return getattr(model, "classifier", model).emotion_head

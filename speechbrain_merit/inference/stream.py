@@ -5,20 +5,22 @@ Authors
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 
 from speechbrain_merit.data.samples import as_samples
 
-from .batch_processing import ProcessedSpeech
+from .batch_processing import HeardSpeech
 from .chunking import Chunk, ChunkSplitter, CrossFade
 from .timeline import EmotionTimeline
 
 # Shorter chunks answer sooner, and know less of their surroundings.
 STREAM_CHUNK_S = 2.0
 STREAM_OVERLAP_S = 0.5
+# A level is that of so much before the end of a chunk.
+LEVEL_S = 30.0
 
 
 class SpeechStream:
@@ -29,12 +31,18 @@ class SpeechStream:
     chunks, however the blocks are cut, and as long as what went in once
     `flush` has been called. Made by `JointEnhancementClassifier.stream`.
 
+    Where a model normalises the level of utterances, that of a chunk is the
+    level of the last 30 s up to its end, or of all that there is: a pause
+    stays quiet. It is there with the first chunk, and a change of gain is
+    settled after 30 s.
+
     Arguments
     ---------
-    process : callable
-        Gives the `ProcessedSpeech` of a chunk's samples, `[time]`.
-    emotions : sequence of str
-        Names of the classes in the order of the posteriors.
+    hear : callable
+        Gives the `HeardSpeech` of a chunk's samples, `[batch, time]`, and the
+        samples whose level counts, under the name `recent`.
+    make_timeline : callable
+        Makes the `EmotionTimeline` for an overlap of so many samples.
     sample_rate_hz : int
         Sample rate of the chunks.
     samples_per_frame : int
@@ -53,8 +61,8 @@ class SpeechStream:
 
     def __init__(
         self,
-        process: Callable[[torch.Tensor], ProcessedSpeech],
-        emotions: Sequence[str],
+        hear: Callable[..., HeardSpeech],
+        make_timeline: Callable[[int], EmotionTimeline],
         sample_rate_hz: int,
         samples_per_frame: int,
         chunk_s: float,
@@ -71,10 +79,12 @@ class SpeechStream:
             for duration_s in (chunk_s, overlap_s)
         )
         self.sample_rate_hz = sample_rate_hz
-        self.timeline = EmotionTimeline(emotions, sample_rate_hz, overlap)
-        self._process_chunk = process
+        self.timeline = make_timeline(overlap)
+        self._hear = hear
         self._splitter = ChunkSplitter(chunk_size, overlap, grid)
         self._fade = CrossFade(overlap)
+        self._recent = torch.zeros(1, 0)
+        self._end = 0
         self._finished = False
 
     @property
@@ -164,14 +174,20 @@ class SpeechStream:
         yield self.flush()
 
     def _process(self, chunk: Chunk) -> torch.Tensor:
-        result = self._process_chunk(chunk.samples)
-        if result.log_posteriors is not None:
-            self.timeline.append(
-                chunk.start, chunk.end, result.log_posteriors.mean(dim=0)
-            )
-        if result.enhanced is None:
+        samples = torch.atleast_2d(chunk.samples)
+        new = samples[:, self._end - chunk.start :]
+        recent = torch.cat([self._recent.expand(len(new), -1), new], dim=1)
+        # A copy: a part of it would keep all of it in memory.
+        self._recent = recent[
+            :, -round(LEVEL_S * self.sample_rate_hz) :
+        ].clone()
+        self._end = chunk.end
+        heard = self._hear(samples, recent=self._recent)
+        if heard.frames is not None:
+            self.timeline.append(chunk.start, chunk.end, *heard.frames)
+        if heard.enhanced is None:
             return torch.zeros(0)
-        enhanced = result.enhanced.cpu().reshape(chunk.samples.shape)
+        enhanced = heard.enhanced.cpu().reshape(chunk.samples.shape)
         return self._fade.push(Chunk(chunk.start, enhanced))
 
 

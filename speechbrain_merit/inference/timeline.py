@@ -5,15 +5,19 @@ Authors
 """
 
 import math
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 
+# About the length of the utterances that models are trained on.
+WINDOW_S = 4.0
+TIMELINE_STEP_S = 1.0
+NO_SPEECH = "no speech"
+
 
 class EmotionSegment(NamedTuple):
-    """What is heard in a stretch of speech.
+    """What is heard in a stretch of a recording.
 
     Arguments
     ---------
@@ -22,96 +26,208 @@ class EmotionSegment(NamedTuple):
     end_s : float
         Its end, in seconds.
     posteriors : dict
-        Probability of every emotion by its name.
+        Probability of every emotion by its name, from the speech of the 4 s
+        around the stretch; all the same where there is none.
+    speech_s : float
+        How much of the stretch is speech, in seconds.
+
+    Example
+    -------
+    >>> EmotionSegment(0.0, 1.0, {"angry": 0.3, "sad": 0.7}, 0.6).emotion
+    'sad'
+    >>> EmotionSegment(1.0, 2.0, {"angry": 0.3, "sad": 0.7}, 0.0).emotion
+    'no speech'
     """
 
     start_s: float
     end_s: float
     posteriors: dict[str, float]
+    speech_s: float
+
+    @property
+    def emotion(self) -> str:
+        """The most probable emotion, or `no speech`."""
+        if self.speech_s == 0:
+            return NO_SPEECH
+        return max(self.posteriors, key=self.posteriors.__getitem__)
 
 
 class EmotionTimeline:
-    """Collects what is heard in every chunk.
+    """Judges windows of 4 s, one for every step, from the frames of chunks.
 
-    Of two chunks that overlap, each counts up to the middle of the fade
-    between them: the segments cover the signal once and without gaps. A
-    segment's posteriors come from its whole chunk, so the overlap included.
+    Windows do not depend on chunks: a frame that two chunks share counts as
+    the earlier one has it up to the middle of the fade between them. A
+    segment's window lies around it, and within the recording as far as that
+    is long enough, so that a recording of up to 4 s is judged as one. Frames
+    without speech have no part in it. What is held in memory is the frames of
+    a window and a chunk.
 
     Arguments
     ---------
     emotions : sequence of str
         Names of the classes in the order of the posteriors.
+    judge : callable
+        From frames, `[1, time, channel]`, to the logarithm of every emotion's
+        probability, `[1, class]`.
     sample_rate_hz : int
         Sample rate of the chunks.
+    samples_per_frame : int
+        Of the encoder.
     overlap : int
         As for `ChunkSplitter`.
+    step_s : float
+        Length of a segment, in seconds, rounded to frames. Where it exceeds
+        4 s, windows are as long.
+
+    Raises
+    ------
+    ValueError
+        If the step is not a length of time.
 
     Example
     -------
-    >>> timeline = EmotionTimeline(["angry", "sad"], 10, overlap=4)
-    >>> timeline.append(0, 10, torch.tensor([0.9, 0.1]).log())
-    >>> timeline.append(6, 16, torch.tensor([0.1, 0.9]).log())
-    >>> [(s.start_s, s.end_s) for s in timeline.segments()]
-    [(0.0, 0.8), (0.8, 1.6)]
-    >>> timeline.log_posteriors().exp()
-    tensor([0.5000, 0.5000])
+    >>> judge = lambda frames: frames.mean(dim=1).log_softmax(dim=1)
+    >>> timeline = EmotionTimeline(["angry", "sad"], judge, 10, 1)
+    >>> timeline.append(
+    ...     0, 25, torch.tensor([0.0, 9.0]).repeat(1, 25, 1), torch.ones(1, 25)
+    ... )
+    >>> [(s.start_s, s.end_s, s.emotion) for s in timeline.segments()]
+    [(0.0, 1.0, 'sad'), (1.0, 2.0, 'sad'), (2.0, 2.5, 'sad')]
     """
 
     def __init__(
-        self, emotions: Sequence[str], sample_rate_hz: int, overlap: int
+        self,
+        emotions: Sequence[str],
+        judge: Callable[[torch.Tensor], torch.Tensor],
+        sample_rate_hz: int,
+        samples_per_frame: int,
+        overlap: int = 0,
+        step_s: float = TIMELINE_STEP_S,
     ) -> None:
-        self.emotions = list(emotions)
+        if not 0 < step_s < math.inf:
+            raise ValueError(
+                f"The step of the time line is {step_s} s: give a positive "
+                "number."
+            )
         self.sample_rate_hz = sample_rate_hz
-        self.overlap = overlap
-        self._bounds = [0.0]
+        self.samples_per_frame = samples_per_frame
+        self._emotions = emotions
+        self._judge = judge
+        self._overlap = overlap
+        frames_per_s = sample_rate_hz / samples_per_frame
+        self._step = max(round(step_s * frames_per_s), 1)
+        self._window = max(round(WINDOW_S * frames_per_s), self._step)
         # Plain numbers: a tensor that stays in memory after every chunk keeps
         # the large ones around it from being returned to the system.
-        self._log_posteriors: list[list[float]] = []
+        self._segments: list[EmotionSegment] = []
+        self._first = self._end = 0
+        self._features = torch.zeros(1, 0, 0)
+        self._speech = torch.zeros(1, 0, dtype=torch.bool)
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was heard yet."""
-        return not self._log_posteriors
+        return self._end == 0
 
     def append(
-        self, start: int, end: int, log_posteriors: torch.Tensor
+        self,
+        start: int,
+        end: int,
+        features: torch.Tensor,
+        speech: torch.Tensor,
     ) -> None:
-        """Takes the next chunk's posteriors.
+        """Takes the next chunk's frames.
 
         Arguments
         ---------
         start : int
-            Position of the chunk's first sample.
+            Position of the chunk's first sample, that of a frame.
         end : int
             Position after its last sample.
-        log_posteriors : torch.Tensor
-            Logarithm of every emotion's probability, `[class]`.
+        features : torch.Tensor
+            What the emotions are judged by, `[channel, time, feature]`, of
+            every channel of the recording.
+        speech : torch.Tensor
+            Which of these frames are speech, `[channel, time]`.
         """
-        if self._log_posteriors:
-            # The previous chunk's end is the fade's end.
-            self._bounds[-1] -= self.overlap / 2
+        first = start // self.samples_per_frame
+        if self.is_empty:
+            self._first = first
         else:
-            self._bounds[0] = float(start)
-        self._bounds.append(float(end))
-        self._log_posteriors.append(log_posteriors.tolist())
+            seam = self._seam()
+            # Where chunks share nothing and convolutions leave out the last
+            # frame, the one before counts twice.
+            old = torch.arange(self._first, seam).clamp(max=self._last())
+            old, new = old - self._first, slice(seam - first, None)
+            features = torch.cat([self._features[:, old], features[:, new]], 1)
+            speech = torch.cat([self._speech[:, old], speech[:, new]], 1)
+        self._features, self._speech, self._end = features, speech.bool(), end
+        self._finish()
+
+    def _seam(self) -> int:
+        """The frame from which on the next chunk's frames count."""
+        return (self._end - self._overlap // 2) // self.samples_per_frame
+
+    def _last(self) -> int:
+        return self._first + self._features.shape[1] - 1
+
+    def _finish(self) -> None:
+        """Judges what no later chunk has a part in, and forgets its frames."""
+        settled = min(self._seam(), self._last() + 1)
+        while self._window_start() + self._window <= settled:
+            self._segments.append(self._segment(len(self._segments), settled))
+        # The last window may begin a window before the end.
+        unused = max(settled - self._window - self._first, 0)
+        self._features = self._features[:, unused:].clone()
+        self._speech = self._speech[:, unused:].clone()
+        self._first += unused
+
+    def _window_start(self, number: int | None = None) -> int:
+        """The first frame of a window; of the next one by default."""
+        number = len(self._segments) if number is None else number
+        middle = number * self._step + self._step // 2
+        return max(middle - self._window // 2, 0)
+
+    def _segment(self, number: int, end: int) -> EmotionSegment:
+        start = min(self._window_start(number), max(end - self._window, 0))
+        window = slice(start - self._first, start - self._first + self._window)
+        total = torch.zeros(len(self._emotions))
+        weight = 1e-9
+        for features, speech in zip(
+            self._features[:, window], self._speech[:, window], strict=True
+        ):
+            if speech.any():
+                judged = self._judge(features[speech].unsqueeze(0))[0].cpu()
+                total += int(speech.sum()) * judged
+                weight += int(speech.sum())
+        posteriors = (total / weight).softmax(dim=0).tolist()
+        start = number * self._step
+        own = self._speech[:, start - self._first :][:, : self._step]
+        frame_s = self.samples_per_frame / self.sample_rate_hz
+        return EmotionSegment(
+            start * frame_s,
+            min(
+                (start + self._step) * frame_s, self._end / self.sample_rate_hz
+            ),
+            dict(zip(self._emotions, posteriors, strict=True)),
+            own.sum().item() / len(own) * frame_s,
+        )
 
     def segments(self) -> list[EmotionSegment]:
-        """Gives what was heard, in order.
+        """Gives what was heard so far, in order, as if the signal ended here.
 
         Returns
         -------
         list of EmotionSegment
-            One for every chunk.
+            One for every step.
         """
-        times = pairwise(bound / self.sample_rate_hz for bound in self._bounds)
-        posteriors = (
-            dict(zip(self.emotions, map(math.exp, row), strict=True))
-            for row in self._log_posteriors
-        )
-        return [
-            EmotionSegment(*stretch, found)
-            for stretch, found in zip(times, posteriors, strict=True)
-        ]
+        end = self._last() + 1
+        numbers = range(len(self._segments), math.ceil(end / self._step))
+        found = [*self._segments, *(self._segment(n, end) for n in numbers)]
+        if found:
+            end_s = self._end / self.sample_rate_hz
+            found[-1] = found[-1]._replace(end_s=end_s)
+        return found
 
     def log_posteriors(self) -> torch.Tensor:
         """Gives one judgement of the whole signal.
@@ -119,12 +235,12 @@ class EmotionTimeline:
         Returns
         -------
         torch.Tensor
-            Mean of the segments' log-posteriors weighted by the segments'
-            durations, and normalised so that the probabilities sum to one,
-            `[class]`.
+            Mean of the segments' log-posteriors weighted by their speech, and
+            normalised so that the probabilities sum to one, `[class]`; all
+            the same where there is no speech.
         """
-        bounds = torch.tensor(self._bounds, dtype=torch.float64)
-        durations = bounds.diff()
-        weights = (durations / durations.sum()).float()
-        mean = weights @ torch.tensor(self._log_posteriors)
-        return mean.log_softmax(dim=0)
+        segments = self.segments()
+        rows = torch.tensor([[*s.posteriors.values()] for s in segments])
+        weights = torch.tensor([segment.speech_s for segment in segments])
+        weights = weights / weights.sum().clamp(min=1e-9)
+        return (weights @ rows.log()).log_softmax(dim=0)

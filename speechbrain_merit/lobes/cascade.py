@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from .joint_model import EMOTION, ENHANCE, JointModel, JointOutput
+from .waveform_normalization import WaveformStatistics
 
 
 class EnhanceThenClassify(nn.Module):
@@ -106,6 +107,7 @@ class EnhanceThenClassify(nn.Module):
         waveform: torch.Tensor,
         lengths: torch.Tensor | None = None,
         tasks: Sequence[str] | None = None,
+        statistics: WaveformStatistics | None = None,
     ) -> JointOutput:
         """Enhances, and classifies what comes out unless told otherwise.
 
@@ -118,6 +120,8 @@ class EnhanceThenClassify(nn.Module):
         tasks : sequence of str, optional
             Some of `enhance` and `emotion`; both by default. Without
             `emotion` the classifier does not run.
+        statistics : WaveformStatistics, optional
+            As for `JointModel`, of the enhancer.
 
         Returns
         -------
@@ -137,7 +141,7 @@ class EnhanceThenClassify(nn.Module):
                 f"{list(self.tasks)}."
             )
         with torch.no_grad():
-            output = self.enhancer(waveform, lengths, [ENHANCE])
+            output = self.enhancer(waveform, lengths, [ENHANCE], statistics)
             if EMOTION not in tasks:
                 return output
             enhanced = self.enhancer.enhanced_waveform(output, lengths)
@@ -146,6 +150,7 @@ class EnhanceThenClassify(nn.Module):
         if ENHANCE not in tasks:
             output.enhanced_log1p = output.spectrum = None
         output.integration = classified.integration
+        output.counts = classified.counts
         return output
 
     def fit_standardization(

@@ -36,6 +36,8 @@ class JointOutput:
         What the waveform was normalised by.
     integration : Integration
         Features, auxiliary losses and routing.
+    counts : torch.Tensor
+        True frames of the features of every utterance, `[batch]`.
     """
 
     logits: torch.Tensor | None
@@ -43,6 +45,7 @@ class JointOutput:
     spectrum: Spectrum | None
     statistics: WaveformStatistics
     integration: Integration
+    counts: torch.Tensor
 
 
 class JointModel(nn.Module):
@@ -95,6 +98,7 @@ class JointModel(nn.Module):
         waveform: torch.Tensor,
         lengths: torch.Tensor | None = None,
         tasks: Sequence[str] | None = None,
+        statistics: WaveformStatistics | None = None,
     ) -> JointOutput:
         """Runs the asked tasks, and nothing that only the others need.
 
@@ -107,6 +111,9 @@ class JointModel(nn.Module):
         tasks : sequence of str, optional
             Some of `enhance` and `emotion`; all that the model has by
             default.
+        statistics : WaveformStatistics, optional
+            What to normalise by, e.g. of more than a part of a signal; those
+            of the waveform by default.
 
         Returns
         -------
@@ -125,12 +132,17 @@ class JointModel(nn.Module):
                 f"The model cannot do {unknown or 'nothing'}: ask for some of "
                 f"{list(self.tasks)}."
             )
-        normalised, statistics = self.encoder.normalize(waveform, lengths)
+        normalization = self.encoder.normalization
+        if statistics is None:
+            statistics = normalization.statistics(waveform, lengths)
+        normalised = normalization.normalize_with(waveform, lengths, statistics)
         encoded = self.encoder.encode(normalised, lengths)
         integration = self.integrator(
             encoded.hidden_states, encoded.lengths, tasks
         )
-        output = JointOutput(None, None, None, statistics, integration)
+        output = JointOutput(
+            None, None, None, statistics, integration, encoded.counts
+        )
         if ENHANCE in tasks and self.enhancement_head is not None:
             output.enhanced_log1p, output.spectrum = _enhance(
                 self.enhancement_head,

@@ -112,7 +112,7 @@ class WaveformNormalization(nn.Module):
             Scaled samples with zeros as padding, `[batch, time]`, and what
             they were scaled by.
         """
-        statistics = self._statistics(waveform, lengths)
+        statistics = self.statistics(waveform, lengths)
         return self.normalize_with(waveform, lengths, statistics), statistics
 
     def normalize_with(
@@ -165,9 +165,23 @@ class WaveformNormalization(nn.Module):
         restored = waveform * statistics.scale + statistics.mean
         return restored * _sample_mask(waveform, lengths)
 
-    def _statistics(
-        self, waveform: torch.Tensor, lengths: torch.Tensor | None
+    def statistics(
+        self, waveform: torch.Tensor, lengths: torch.Tensor | None = None
     ) -> WaveformStatistics:
+        """Finds what a batch is to be scaled by.
+
+        Arguments
+        ---------
+        waveform : torch.Tensor
+            Samples, `[batch, time]`.
+        lengths : torch.Tensor, optional
+            Relative lengths, `[batch]`.
+
+        Returns
+        -------
+        WaveformStatistics
+            For `normalize_with`.
+        """
         ones = torch.ones_like(waveform[:, :1])
         if self.mode == "none":
             return WaveformStatistics(mean=0 * ones, scale=ones)

@@ -104,7 +104,7 @@ def write_timeline(
     Example
     -------
     >>> from speechbrain_merit.lobes import Integration
-    >>> output = JointOutput(None, None, None, None, Integration({}))
+    >>> output = JointOutput(*[None] * 4, Integration({}), None)
     >>> folder = getfixture("tmpdir")
     >>> write_timeline(folder, "a", Condition("clean"), output, 16000, 160, 320)
     >>> folder.listdir()

@@ -8,8 +8,9 @@ import pytest
 import soundfile
 import torch
 from bad_audio import encode, speech
-from toy_model import EMOTIONS, write_experiment
+from toy_model import EMOTIONS, take_all_for_speech, write_experiment
 
+from speechbrain_merit import load
 from speechbrain_merit.command_line import main
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.inference.demo import analyse, make_demo, serve
@@ -36,10 +37,9 @@ def recording(tmp_path_factory):
 
 
 def test_all_of_a_recording_is_shown(model, recording):
+    take_all_for_speech(model)
     result = analyse(model, recording, step_s=2.0)
-    expected = model.process_file(
-        recording, chunk_s=2.0, overlap_s=0.5, timeline=True
-    )
+    expected = model.process_file(recording, timeline_step_s=2.0)
     assert result.sample_rate_hz == 16000
     np.testing.assert_allclose(
         result.enhanced / 32767, expected.enhanced[0], atol=1e-4
@@ -50,6 +50,12 @@ def test_all_of_a_recording_is_shown(model, recording):
     )
     for image in (result.spectrograms, result.experts):
         assert image.mode == "RGB" and image.width > 800
+
+
+def test_noise_alone_is_no_emotion(tmp_path, recording):
+    write_experiment(tmp_path)
+    model = load(tmp_path, device="cpu")
+    assert analyse(model, recording, 1.0).posteriors == {"no speech": 1.0}
 
 
 def test_a_recording_of_a_phone_is_shown(model, tmp_path):
@@ -115,7 +121,7 @@ def test_the_page_answers_over_http(address, recording, model):
         client_module.handle_file(recording), 2.0, api_name="/process"
     )
     samples, rate = soundfile.read(enhanced, dtype="float32")
-    expected = model.process_file(recording, chunk_s=2.0, overlap_s=0.5)
+    expected = model.process_file(recording)
     assert rate == 16000
     torch.testing.assert_close(
         torch.from_numpy(samples), expected.enhanced[0], atol=1e-4, rtol=0

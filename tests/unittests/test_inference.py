@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from toy_model import EMOTIONS, write_experiment
+from toy_model import EMOTIONS, take_all_for_speech, write_experiment
 from whole_signals import cross_fade, split_into_chunks
 
 from speechbrain_merit.data.audio import (
@@ -40,6 +40,7 @@ def models(tmp_path_factory):
         found[mode] = JointEnhancementClassifier.from_hparams(
             folder, run_opts={"device": "cpu"}
         )
+        take_all_for_speech(found[mode])
     return found
 
 
@@ -107,27 +108,90 @@ def test_impossible_chunks_are_refused(size, overlap, grid):
         list(split_into_chunks([torch.zeros(50)], size, overlap, grid))
 
 
-def test_a_judgement_counts_by_the_time_it_stands_for():
-    timeline = EmotionTimeline(["a", "b"], sample_rate_hz=10, overlap=20)
-    rows = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]).log()
-    # The last chunk begins early: most of it was heard before.
-    for (start, end), row in zip(
-        [(0, 100), (80, 180), (95, 195)], rows, strict=True
-    ):
-        timeline.append(start, end, row)
-    bounds = [(s.start_s, s.end_s) for s in timeline.segments()]
-    assert bounds == [(0.0, 9.0), (9.0, 17.0), (17.0, 19.5)]
-    odds = [9.0, 0.25, 1.0]
-    mean = sum(
-        math.log(ratio) * (end - start)
-        for ratio, (start, end) in zip(odds, bounds, strict=True)
+# ------------------------------------------------------------- time line
+
+
+def mean_of_frames(features):
+    return features.mean(dim=1).log_softmax(dim=1)
+
+
+def windows_of_the_whole(features, speech, step, size=40):
+    """What a time line of 10 frames a second should say, written plainly."""
+    total = len(features)
+    rows = []
+    for start in range(0, total, step):
+        middle = start + step // 2
+        begin = min(max(middle - size // 2, 0), max(total - size, 0))
+        chosen = [
+            features[n]
+            for n in range(begin, min(begin + size, total))
+            if speech[n]
+        ]
+        logits = sum(chosen) / len(chosen) if chosen else torch.zeros(2)
+        own = sum(map(bool, speech[start : start + step]))
+        rows.append((logits.log_softmax(dim=0), own))
+    return rows
+
+
+@pytest.mark.parametrize("step", [3, 10, 17])
+def test_windows_do_not_depend_on_chunks(step):
+    generator = torch.Generator().manual_seed(step)
+    for count in (1, 39, 40, 41, 90, 203):
+        features = torch.randn(count, 2, generator=generator)
+        speech = torch.rand(count, generator=generator) < 0.3
+        speech[60:130] = False
+        expected = windows_of_the_whole(features, speech, step)
+        for size, overlap in ((1000, 0), (20, 6), (50, 0)):
+            # 10 frames of 4 samples in a second.
+            timeline = EmotionTimeline(
+                ["a", "b"], mean_of_frames, 40, 4, 4 * overlap, step / 10
+            )
+            frames = torch.arange(float(count))
+            for start, taken in split_into_chunks([frames], size, overlap):
+                taken = taken.long()
+                # What lies beyond a fade's middle is the other chunk's.
+                seen = features[taken].clone()
+                if start:
+                    seen[: overlap // 2] = 99.0
+                end = start + len(taken)
+                if end < count and overlap:
+                    seen[-(overlap // 2) :] = 99.0
+                timeline.append(
+                    4 * start, 4 * end, seen[None], speech[None, taken]
+                )
+            found = timeline.segments()
+            assert len(found) == len(expected)
+            for segment, (row, own) in zip(found, expected, strict=True):
+                assert list(segment.posteriors.values()) == pytest.approx(
+                    row.exp().tolist(), abs=1e-5
+                )
+                assert segment.speech_s == pytest.approx(own / 10)
+            weights = torch.tensor([own for _, own in expected]) / 1.0
+            rows = torch.stack([row for row, _ in expected])
+            mean = weights @ rows / weights.sum().clamp(min=1)
+            torch.testing.assert_close(
+                timeline.log_posteriors(), mean.log_softmax(dim=0)
+            )
+            assert found[-1].end_s == pytest.approx(count / 10)
+
+
+def test_silence_has_no_part_in_a_judgement():
+    features = torch.tensor([[0.0, 3.0]]).repeat(100, 1)
+    features[30:] = torch.tensor([9.0, 0.0])
+    speech = torch.arange(100) < 30
+    timeline = EmotionTimeline(["a", "b"], mean_of_frames, 10, 1)
+    timeline.append(0, 100, features[None], speech[None])
+    probability = 1 / (1 + math.exp(-3.0))
+    assert timeline.log_posteriors().exp()[1].item() == pytest.approx(
+        probability
     )
-    probability = 1 / (1 + math.exp(-mean / 19.5))
-    assert timeline.log_posteriors().exp()[0].item() == pytest.approx(
-        probability, abs=1e-6
-    )
-    posteriors = timeline.segments()[0].posteriors
-    assert posteriors == pytest.approx({"a": 0.9, "b": 0.1})
+    emotions = [segment.emotion for segment in timeline.segments()]
+    assert emotions == ["b"] * 3 + ["no speech"] * 7
+    speech_s = sum(segment.speech_s for segment in timeline.segments())
+    assert speech_s == pytest.approx(3.0)
+    silent = EmotionTimeline(["a", "b"], mean_of_frames, 10, 1)
+    silent.append(0, 100, features[None], torch.zeros_like(speech)[None])
+    assert silent.log_posteriors().exp().tolist() == [0.5, 0.5]
 
 
 # ------------------------------------------------------------- resampling
@@ -260,13 +324,13 @@ def test_nothing_waits_for_the_end_of_the_signal():
 
 def test_memory_does_not_grow_with_the_file(models, write, monkeypatch):
     model = models["none"]
-    process_batch = model.process_batch
+    hear = model.hear
     held = []
 
     def spy(samples, **kwargs):
         # Looking at all objects takes longer than a chunk.
         if next(chunks) % 8:
-            return process_batch(samples, **kwargs)
+            return hear(samples, **kwargs)
         tensors = (
             tensor
             for tensor in gc.get_objects()
@@ -278,11 +342,11 @@ def test_memory_does_not_grow_with_the_file(models, write, monkeypatch):
             for tensor in tensors
         }
         held.append(sum(sizes.values()))
-        return process_batch(samples, **kwargs)
+        return hear(samples, **kwargs)
 
-    monkeypatch.setattr(model, "process_batch", spy)
+    monkeypatch.setattr(model, "hear", spy)
     peaks = []
-    for duration_s in (30, 90):
+    for duration_s in (45, 105):
         path = write(noise(duration_s * RATE))
         gc.collect()
         held.clear()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from toy_model import EMOTIONS, write_experiment
+from toy_model import EMOTIONS, take_all_for_speech, write_experiment
 
 import speechbrain_merit
 from speechbrain_merit import load
@@ -28,7 +28,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(folder):
-    return load(folder, device="cpu")
+    model = load(folder, device="cpu")
+    take_all_for_speech(model)
+    return model
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import socket
 import pytest
 import soundfile
 import torch
-from toy_model import EMOTIONS, write_experiment
+from toy_model import EMOTIONS, take_all_for_speech, write_experiment
 
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.inference.enhancement import WaveformEnhancement
@@ -135,6 +135,7 @@ def test_files_too(folder, noisy, tmp_path, monkeypatch):
     path = str(tmp_path / "noisy.wav")
     soundfile.write(path, noisy.T.numpy(), 16000)
     ours = JointEnhancementClassifier.from_hparams(folder, run_opts=CPU)
+    take_all_for_speech(ours)
     result = ours.process_file(path)
     classifier = EncoderClassifier.from_hparams(str(folder), run_opts=CPU)
     posteriors, _, _, labels = classifier.classify_file(path)

@@ -161,11 +161,13 @@ def test_long_signals_are_drawn_in_bounded_columns():
 
 def test_emotions_fill_the_time_line():
     segments = [
-        EmotionSegment(0.0, 2.0, {"angry": 0.25, "sad": 0.75}),
-        EmotionSegment(2.0, 3.0, {"angry": 1.0, "sad": 0.0}),
+        EmotionSegment(0.0, 2.0, {"angry": 0.25, "sad": 0.75}, 1.5),
+        EmotionSegment(2.0, 3.0, {"angry": 1.0, "sad": 0.0}, 0.1),
+        # Nobody speaks.
+        EmotionSegment(3.0, 4.0, {"angry": 0.5, "sad": 0.5}, 0.0),
     ]
     silence = np.zeros((10, 201))
-    figure = speech_figure(silence, silence, segments, 3.0, RATE, "a")
+    figure = speech_figure(silence, silence, segments, 4.0, RATE, "a")
     bars = [
         (patch.get_x(), patch.get_width(), patch.get_y(), patch.get_height())
         for patch in figure.axes[2].patches
@@ -173,7 +175,9 @@ def test_emotions_fill_the_time_line():
     assert bars == [
         (0, 2, 0, 0.25),
         (2, 1, 0, 1),
+        (3, 1, 0, 0),
         (0, 2, 0.25, 0.75),
         (2, 1, 1, 0),
+        (3, 1, 0, 0),
     ]
     assert len(speech_figure(silence, silence, None, 3.0, RATE, "a").axes) == 3

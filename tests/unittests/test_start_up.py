@@ -13,6 +13,7 @@ import pytest
 from speechbrain_merit.command_line import import_official, process
 from speechbrain_merit.export.official.importing import EMOTIONS
 from speechbrain_merit.inference.chunking import CHUNK_S, OVERLAP_S
+from speechbrain_merit.inference.timeline import TIMELINE_STEP_S
 
 # Prints which of the modules that take long are there after a statement.
 PROBE = """
@@ -32,7 +33,7 @@ COMMANDS = [
     "process",
     "process --help",
     "process a.wav --nothing",
-    "process a.wav --timeline",
+    "process a.wav --plot",
     "sweep --devices a --jobs 2 --script setup.cfg",
     "sweep --script setup.cfg",
     "demo --port a",
@@ -59,6 +60,7 @@ def test_heavy_modules_are_imported_where_they_are_used(tmp_path):
     [
         (process.run, "chunk_s", CHUNK_S),
         (process.run, "overlap_s", OVERLAP_S),
+        (process.run, "timeline_step_s", TIMELINE_STEP_S),
         (import_official.run, "emotions", EMOTIONS),
     ],
 )

@@ -6,12 +6,15 @@ Authors
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 
 from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.lobes import JointModel
+from speechbrain_merit.lobes.lengths import step_mask
 from speechbrain_merit.pretrained.folder import write_pretrained_folder
 
 EMOTIONS = ["angry", "sad", "happy", "neutral"]
@@ -93,3 +96,18 @@ def write_experiment(
         folder / "pretrained", folder / "hyperparams.yaml", model, labels
     )
     return model
+
+
+def take_all_for_speech(model: JointEnhancementClassifier) -> None:
+    """Lets a model take made-up noise for speech.
+
+    Arguments
+    ---------
+    model : JointEnhancementClassifier
+        Changed in place.
+    """
+
+    def frames(waveform, counts, frame_size):
+        return step_mask(counts, int(counts.max()))
+
+    model.speech_detector = SimpleNamespace(frames=frames)

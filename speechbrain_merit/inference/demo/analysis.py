@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from speechbrain_merit.data.audio import read_mono_blocks
-from speechbrain_merit.inference import JointEnhancementClassifier
+from speechbrain_merit.inference import NO_SPEECH, JointEnhancementClassifier
 from speechbrain_merit.inference.output_files import write_blocks
 from speechbrain_merit.inference.spectrograms import plot_files
 from speechbrain_merit.metrics.routing_plots import plot_expert_timeline
@@ -22,8 +22,6 @@ from speechbrain_merit.metrics.routing_plots import plot_expert_timeline
 # More would be too small to see, and too long for some encoders.
 ROUTED_S = 20.0
 TITLE = "Spectrograms and emotions over time"
-# What two steps of the time line share, of the step.
-OVERLAP_SHARE = 0.25
 
 
 @dataclasses.dataclass
@@ -37,7 +35,8 @@ class DemoResult:
     enhanced : numpy.ndarray
         Enhanced samples, int16, `[time]`.
     posteriors : dict or None
-        Probability of every emotion by its name, if the model names them.
+        Probability of every emotion by its name, if the model names them, or
+        of `no speech`.
     spectrograms : PIL.Image.Image
         Before and after, with the emotions over time.
     experts : PIL.Image.Image or None
@@ -63,8 +62,7 @@ def analyse(
     path : str or Path
         Any audio file that soundfile reads.
     step_s : float
-        What the model hears at once, and the step of the time line, in
-        seconds.
+        As `timeline_step_s` of `process_file`.
 
     Returns
     -------
@@ -80,9 +78,7 @@ def analyse(
     -------
     >>> analyse(None, "nowhere.wav", 4.0)  # doctest: +SKIP
     """
-    result = model.process_file(
-        path, chunk_s=step_s, overlap_s=OVERLAP_SHARE * step_s, timeline=True
-    )
+    result = model.process_file(path, timeline=True, timeline_step_s=step_s)
     if result.enhanced is None:
         raise ValueError("The demonstration needs a model that enhances.")
     rate_hz = model.hparams.sample_rate_hz
@@ -90,6 +86,8 @@ def analyse(
     if result.log_posteriors is not None:
         probabilities = result.log_posteriors[0].exp().tolist()
         posteriors = dict(zip(result.emotions, probabilities, strict=True))
+        if result.labels == [NO_SPEECH]:
+            posteriors = {NO_SPEECH: 1.0}
     with tempfile.TemporaryDirectory() as folder:
         enhanced = Path(folder) / "enhanced.wav"
         write_blocks(enhanced, [result.enhanced[0]], rate_hz)

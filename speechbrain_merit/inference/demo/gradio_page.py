@@ -7,6 +7,7 @@ Authors
 from typing import Any
 
 from speechbrain_merit.inference import JointEnhancementClassifier
+from speechbrain_merit.inference.timeline import TIMELINE_STEP_S
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 
 from .analysis import TITLE, analyse
@@ -18,8 +19,8 @@ Drop a recording of noisy speech, or record one. It stays on the machine that
 this page runs on. The emotions are those that the model's training data name,
 as its speakers acted them: what somebody feels cannot be told from it.
 """
-SHORTEST_STEP_S = 2.0
-LONGEST_STEP_S = 20.0
+SHORTEST_STEP_S = 0.5
+LONGEST_STEP_S = 10.0
 # Seconds between two looks for files to delete, and how old these must be.
 DELETE_EVERY_S = 600
 
@@ -85,10 +86,10 @@ def make_demo(model: JointEnhancementClassifier) -> Any:
                 step = gradio.Slider(
                     SHORTEST_STEP_S,
                     LONGEST_STEP_S,
-                    value=4.0,
-                    step=1.0,
-                    label="Seconds heard at once",
-                    info="Shorter follows emotions faster, longer knows more.",
+                    value=TIMELINE_STEP_S,
+                    step=0.5,
+                    label="Step of the time line, seconds",
+                    info="Each emotion is judged from the 4 s around it.",
                 )
                 button = gradio.Button("Process", variant="primary")
             with gradio.Column():
