@@ -19,8 +19,10 @@ Authors
 """
 
 import itertools
+import json
 import sys
 from pathlib import Path
+from statistics import mean
 
 import torch
 from hyperpyyaml import load_hyperpyyaml
@@ -41,6 +43,7 @@ from speechbrain_merit.config import (
     parse_arguments,
     training_settings,
 )
+from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.data.batches import (
     count_optimizer_steps,
     draw_shares,
@@ -50,7 +53,12 @@ from speechbrain_merit.data.batches import (
 from speechbrain_merit.data.labels import map_label, write_labels_once
 from speechbrain_merit.data.manifests import load_utterances, manifest_paths
 from speechbrain_merit.data.mixing import EvaluationMixer, plan_mixtures
+from speechbrain_merit.lobes import Gate
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
+from speechbrain_merit.losses.gradient_conflict import (
+    CONFLICT,
+    gradient_cosines,
+)
 from speechbrain_merit.losses.task_losses import (
     NO_LABEL,
     class_weights,
@@ -160,6 +168,7 @@ class DualTaskBrain(MultiTaskBrain):
             losses = whole_batch_losses(
                 losses, weights, predictions.integration
             )
+            self.compare_gradients(losses)
             self.train_losses.append(
                 {name: float(loss.detach()) for name, loss in losses.items()}
             )
@@ -169,6 +178,19 @@ class DualTaskBrain(MultiTaskBrain):
             self.append_test_rows(predictions, batch)
         self.losses = losses
         return self.modules.task_balancing(losses)
+
+    def compare_gradients(self, losses):
+        """Keeps the cosine between the tasks' gradients of some batches."""
+        interval = self.hparams.gradient_cosine_interval
+        both = {ENHANCE, EMOTION} <= {*losses}
+        if interval and both and (self.num_batches - 1) % interval == 0:
+            self.cosines.append(
+                gradient_cosines(
+                    losses[ENHANCE],
+                    losses[EMOTION],
+                    dict(self.model.named_parameters()),
+                )
+            )
 
     def append_valid_stats(self, predictions, batch):
         """Scores a batch of development mixtures, utterance by utterance."""
@@ -221,18 +243,24 @@ class DualTaskBrain(MultiTaskBrain):
         """Prepares empty statistics, and the epoch's mixing and freezing."""
         self.num_batches = 0
         self.routing_stats = RoutingStats()
-        # Only the development set comes again as it was.
-        valid = stage == sb.Stage.VALID
+        # What comes again as it was.
+        again = stage == sb.Stage.VALID or (
+            stage == sb.Stage.TRAIN and self.hparams.mixtures_per_utterance
+        )
         self.model.encoder.cache = (
-            self.hparams.hidden_state_cache if valid else None
+            self.hparams.hidden_state_cache if again else None
         )
         if stage == sb.Stage.TRAIN:
             # Else the epoch was interrupted and goes on.
             if self.step == 0:
                 self.train_statistics.clear()
             self.train_losses = self.train_statistics.losses
+            self.cosines = []
             self.routing_stats = self.train_statistics.routing
             self.hparams.mixer.set_epoch(epoch)
+            last = max(self.hparams.number_of_epochs - 1, 1)
+            for gate in self.gates():
+                gate.set_progress((epoch - 1) / last)
             if self.balancing.needs_task_gradients:
                 self.balancing.reset()
             frozen = epoch <= self.hparams.number_of_frozen_epochs
@@ -259,6 +287,7 @@ class DualTaskBrain(MultiTaskBrain):
                 **self.train_statistics.mean_losses(),
                 **self.routing_stats.summarize(),
             }
+            self.write_conflict(epoch)
         elif stage == sb.Stage.VALID:
             self.finish_epoch(stage_loss, epoch)
         elif if_main_process():
@@ -282,6 +311,19 @@ class DualTaskBrain(MultiTaskBrain):
             rows = self.test_progress.rows.values()
             self.test_rows = gather_rows(rows, order)
         return mean_over_processes(stage_loss, self.num_batches)
+
+    def write_conflict(self, epoch):
+        """Writes the cosines between the tasks' gradients, for the report."""
+        rows = self.cosines
+        if rows and if_main_process():
+            path = self.result_folder / CONFLICT
+            found = json.loads(path.read_text("utf-8")) if path.exists() else {}
+            found[str(epoch)] = {
+                group: mean([row[group] for row in rows if group in row])
+                for group in dict.fromkeys(itertools.chain(*rows))
+            }
+            with atomic_write(path) as partial:
+                partial.write_text(json.dumps(found, indent=1), "utf-8")
 
     def finish_epoch(self, stage_loss, epoch):
         """Scores the development set and keeps the best checkpoints."""
@@ -422,6 +464,10 @@ class DualTaskBrain(MultiTaskBrain):
                 self.step,
             )
 
+    def gates(self):
+        """Lists the gates of all tasks."""
+        return [m for m in self.model.modules() if isinstance(m, Gate)]
+
     def fit_standardization(self):
         """Fits the hidden states' statistics, alike in every process."""
         self.hparams.mixer.set_epoch(0)
@@ -439,8 +485,14 @@ class DualTaskBrain(MultiTaskBrain):
         # Lists, for optimizers restore their state by position.
         inside = list(self.model.encoder.parameters())
         known = {id(parameter) for parameter in inside}
+        gates, lr_gates = [], self.hparams.lr_gates
+        if lr_gates is not None:
+            gates = [p for g in self.gates() for p in g.parameters()]
+            known |= {id(parameter) for parameter in gates}
         outside = [p for p in self.model.parameters() if id(p) not in known]
         self.optimizers_dict = {"model": self.opt_class(outside)}
+        if gates:
+            self.optimizers_dict["gates"] = self.opt_class(gates, lr=lr_gates)
         learned = list(self.balancing.parameters())
         if learned:
             self.optimizers_dict["model"].add_param_group(

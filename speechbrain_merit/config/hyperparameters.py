@@ -117,6 +117,7 @@ class Arguments(Strict):
     shuffle: bool = SOME
     num_workers: Count = SOME
     tasks: Tasks = SOME
+    smoothing_frames: Size = SOME
     shortcut_tasks: Tasks = SOME
 
 
@@ -151,6 +152,7 @@ class Hyperparameters(Strict):
     snr_low_db: SnrDb
     snr_high_db: SnrDb
     clean_probability: Share
+    mixtures_per_utterance: Count
     test_snrs_db: SnrsDb
     valid_snrs_db: SnrsDb
     evaluation_seed: Seed
@@ -178,6 +180,7 @@ class Hyperparameters(Strict):
     eval_precision: Precision = SOME
     lr: NotNegative
     lr_encoder: NotNegative
+    lr_gates: NotNegative | None
     weight_decay: NotNegative = SOME
     warmup_fraction: Share
     freeze_encoder: Annotated[str, _one_of(FREEZE)]
@@ -185,10 +188,12 @@ class Hyperparameters(Strict):
     checkpoint_activations: bool
     allow_tf32: bool
     hidden_state_cache_gib: NotNegative = SOME
+    hidden_state_cache_folder: Text | None = SOME
     loss_weights: Weights
     task_balancing_kind: Annotated[
         str, AfterValidator(_not_removed), _one_of(KINDS)
     ] = SOME
+    gradient_cosine_interval: Count
     label_smoothing: Share
     score_weights: Weights
     early_stopping_epochs: Size = SOME
@@ -229,6 +234,7 @@ class Hyperparameters(Strict):
     emotion_dropout: Share = SOME
     n_fft: Annotated[int, Field(ge=2)] = SOME
     hop_length: Size
+    make_gate: Arguments = SOME
     experts: Arguments = SOME
     integrator: Arguments = SOME
     task_balancing: Arguments = SOME

@@ -26,7 +26,7 @@ CHANGE_NOTHING = frozenset(
     """
     data_folder noise_folder output_folder save_folder manifest_folder
     audio_cache_folder encoder_save_path system skip_prep
-    use_tensorboard tensorboard_logs_folder train_log train_logger
+    gradient_cosine_interval use_tensorboard tensorboard_logs_folder train_log train_logger
 
     device num_workers persistent_workers pin_memory prefetch_factor
     audio_cache_memory_mib cache_size hidden_state_cache

@@ -9,6 +9,7 @@ from .cascade import EnhanceThenClassify
 from .emotion_head import EmotionHead
 from .enhancement_head import SpectralMaskHead
 from .experts import Expert, LayerSumExpert
+from .gates import Gate
 from .hidden_state_cache import HiddenStateCache
 from .hidden_state_statistics import HiddenStateStandardization
 from .integration import Integration, Routing
@@ -16,7 +17,7 @@ from .joint_model import JointModel, JointOutput
 from .layer_concatenation import LayerConcatenation
 from .pooling import AttentiveStatisticsPooling, MeanPooling, make_pooling
 from .shortcut_integrator import ShortcutIntegrator
-from .sparse_moe import Gate, SparseMoE
+from .sparse_moe import SparseMoE
 from .spectral_frontend import SpectralFrontend, Spectrum
 from .speech_encoder import EncodedSpeech, SpeechEncoder
 from .subband_head import SubbandHead

@@ -4,29 +4,44 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import contextlib
 import hashlib
-from collections.abc import Callable
-from typing import TypeVar
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import torch
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 
-Encoded = TypeVar("Encoded")
+from .lengths import absolute_lengths
+
+States = tuple[torch.Tensor, torch.Tensor]
 
 
 class HiddenStateCache:
-    """Keeps what an encoder made of batches that come again.
+    """Keeps what an encoder made of utterances that come again.
 
-    Batches are told apart by their samples, to the last bit, and so are the
-    results those of the encoder to the last bit; for as long as its weights
-    are. What is kept lies in the main memory. When that is full, what is
-    there stays: batches come in the same order every time, and to drop the
-    oldest one would be to drop the next one that is asked for.
+    Utterances are told apart by their samples, to the last bit. In memory,
+    what is kept are the encoder's own numbers, for as long as its weights are.
+    When that is full, what is there stays: utterances come in the same order
+    every time, and to drop the oldest one would be to drop the next one that
+    is asked for.
+
+    In a folder, what is kept is rounded to half precision, and so is what is
+    given when it is computed, that a training which was interrupted goes on as
+    it would have. The encoder's weights and its precision are part of the key:
+    any number of processes and trainings may share a folder, whatever their
+    integrators, heads and folds. Nothing in it is ever removed.
 
     Arguments
     ---------
     capacity_gib : float
-        How much to keep, in GiB, in every process; WavLM-Large makes 5 MB
-        per second of audio.
+        How much to keep in memory, in GiB, in every process; WavLM-Large makes
+        5 MB per second of audio. Of no use with a folder.
+    folder : str or Path, optional
+        Where to keep it instead, with 2.5 MB per second of audio for
+        WavLM-Large; created when needed.
 
     Raises
     ------
@@ -35,37 +50,41 @@ class HiddenStateCache:
 
     Example
     -------
-    >>> from speechbrain_merit.lobes.speech_encoder import EncodedSpeech
     >>> def encode(waveform, lengths):
     ...     print("encoding")
-    ...     return EncodedSpeech(waveform[None, ..., None], lengths)
+    ...     return waveform[None, ..., None], torch.tensor([5, 5])
     >>> cache, batch = HiddenStateCache(0.1), torch.rand(2, 5)
-    >>> first = cache(batch, torch.ones(2), encode)
+    >>> states, counts = cache(batch, torch.ones(2), encode, nn.Identity())
     encoding
-    >>> second = cache(batch, torch.ones(2), encode)
-    >>> torch.equal(first.hidden_states, second.hidden_states)
+    >>> again, counts = cache(batch[[1]], torch.ones(1), encode, nn.Identity())
+    >>> torch.equal(again[:, 0], states[:, 1])
     True
     """
 
-    def __init__(self, capacity_gib: float) -> None:
+    def __init__(
+        self, capacity_gib: float, folder: str | Path | None = None
+    ) -> None:
         if not capacity_gib >= 0:
             raise ValueError(
                 f"capacity_gib is {capacity_gib}: give 0 or a positive number."
             )
         self.capacity_bytes = capacity_gib * 2**30
+        self.folder = None if folder is None else Path(folder)
         self.clear()
 
     def clear(self) -> None:
-        """Forgets everything, as is due when the encoder changes."""
-        self._kept: dict[bytes, tuple[type, dict[str, torch.Tensor]]] = {}
+        """Forgets what is in memory, as is due when the encoder changes."""
+        self._kept: dict[str, torch.Tensor] = {}
         self._held_bytes = 0
+        self._encoder_key = ""
 
     def __call__(
         self,
         waveform: torch.Tensor,
         lengths: torch.Tensor | None,
-        encode: Callable[[torch.Tensor, torch.Tensor | None], Encoded],
-    ) -> Encoded:
+        encode: Callable[[torch.Tensor, torch.Tensor | None], States],
+        encoder: nn.Module,
+    ) -> States:
         """Gives what the encoder makes of a batch.
 
         Arguments
@@ -75,33 +94,100 @@ class HiddenStateCache:
         lengths : torch.Tensor or None
             Relative lengths, `[batch]`.
         encode : callable
-            Takes the two, and returns a dataclass of tensors.
+            Takes the two, and returns hidden states, `[layer, batch, time,
+            channel]`, with the number of every utterance's true frames.
+        encoder : torch.nn.Module
+            Whose weights `encode` uses.
 
         Returns
         -------
-        Encoded
-            What `encode` returns, on the device of the samples.
+        tuple of torch.Tensor
+            What `encode` returns, on the device of the samples; of a batch
+            whose utterances are all there, zero on padding.
+
+        Raises
+        ------
+        ValueError
+            If the folder cannot be written to.
         """
-        if not self.capacity_bytes:
+        if self.folder is None and not self.capacity_bytes:
             return encode(waveform, lengths)
-        key = _digest(waveform, lengths)
-        if key in self._kept:
-            kind, tensors = self._kept[key]
-            return kind(
-                **{n: t.to(waveform.device) for n, t in tensors.items()}
-            )
-        encoded = encode(waveform, lengths)
-        num_bytes = sum(t.nbytes for t in vars(encoded).values())
-        if self._held_bytes + num_bytes <= self.capacity_bytes:
-            self._held_bytes += num_bytes
-            tensors = {n: t.cpu() for n, t in vars(encoded).items()}
-            self._kept[key] = (type(encoded), tensors)
-        return encoded
+        sizes = absolute_lengths(lengths, *waveform.shape).tolist()
+        salt = self._salt(waveform.device.type, encoder)
+        keys = [
+            _digest([row[:size]], salt)
+            for row, size in zip(waveform, sizes, strict=True)
+        ]
+        found = [self._find(key) for key in keys]
+        kept = [row for row in found if row is not None]
+        if len(kept) == len(keys):
+            return _join(kept, waveform.device)
+        states, counts = encode(waveform, lengths)
+        if self.folder is not None:
+            # Lest what half precision cannot hold become infinite.
+            largest = torch.finfo(torch.half).max
+            states = states.clamp(-largest, largest).half().float()
+        for number, key in enumerate(keys):
+            if found[number] is None:
+                self._keep(key, states[:, number, : counts[number]])
+        return states, counts
+
+    def _salt(self, kind: str, encoder: nn.Module) -> bytes:
+        """Tells encoders and precisions apart."""
+        if not self._encoder_key:
+            self._encoder_key = _digest(encoder.state_dict().values())
+        precision = str(torch.get_autocast_dtype(kind))
+        if not torch.is_autocast_enabled(kind):
+            precision = "plain"
+        return f"{self._encoder_key} {precision}".encode("ascii")
+
+    def _find(self, key: str) -> torch.Tensor | None:
+        """Gives an utterance's states, `[layer, time, channel]`, if kept."""
+        if self.folder is None:
+            return self._kept.get(key)
+        # Not there, or damaged: to be written once more.
+        with contextlib.suppress(OSError, RuntimeError, EOFError):
+            return torch.load(self.folder / key, weights_only=True)
+        return None
+
+    def _keep(self, key: str, states: torch.Tensor) -> None:
+        """Keeps an utterance's, `[layer, time, channel]`, if it fits."""
+        if self.folder is not None:
+            _write(self.folder / key, states.half().to("cpu", copy=True))
+        elif self._held_bytes + states.nbytes <= self.capacity_bytes:
+            self._held_bytes += states.nbytes
+            self._kept[key] = states.to("cpu", copy=True)
 
 
-def _digest(waveform: torch.Tensor, lengths: torch.Tensor | None) -> bytes:
-    digest = hashlib.blake2b(repr(tuple(waveform.shape)).encode("ascii"))
-    for values in (waveform, lengths):
-        if values is not None:
-            digest.update(values.detach().cpu().contiguous().numpy().tobytes())
-    return digest.digest()
+def _write(file: Path, states: torch.Tensor) -> None:
+    partial = file.with_suffix(f".{os.getpid()}.partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(states, partial)
+        partial.replace(file)
+    except (OSError, RuntimeError) as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise ValueError(
+            f"Hidden states cannot be written to {file.parent}: {error}. Make "
+            "room there, or set another hidden_state_cache_folder, or null."
+        ) from error
+
+
+def _join(rows: list[torch.Tensor], device: torch.device) -> States:
+    """Pads utterances to a batch."""
+    counts = torch.tensor([row.shape[1] for row in rows], device=device)
+    states = pad_sequence([row.transpose(0, 1) for row in rows], True)
+    # Of half precision, float32; of all else, what it is.
+    dtype = torch.promote_types(states.dtype, torch.bfloat16)
+    return states.permute(2, 0, 1, 3).to(device, dtype).contiguous(), counts
+
+
+def _digest(values: Iterable[torch.Tensor], salt: bytes = b"") -> str:
+    digest = hashlib.blake2b(salt, digest_size=16)
+    for value in values:
+        flat = value.detach().cpu().contiguous().view(-1)
+        digest.update(flat.view(torch.uint8).numpy())
+    name = digest.hexdigest()
+    # So that no folder has to hold a file for every utterance.
+    return f"{name[:2]}/{name}.pt"

@@ -22,50 +22,12 @@ import torch
 from torch import nn
 
 from .experts import Expert
+from .gates import Gate
 from .integration import Integration, Routing
 from .lengths import absolute_lengths, step_mask
 from .routing_losses import router_means, routing_losses
 
 ROUTER_LEARNING = ("straight_through", "probability", "frozen")
-
-
-class Gate(nn.Module):
-    """Linear gate of one task, computed in float32 whatever the precision.
-
-    Arguments
-    ---------
-    input_size : int
-        Width of a frame.
-    num_experts : int
-        Number of experts to choose from.
-
-    Example
-    -------
-    >>> Gate(8, 3)(torch.rand(5, 8)).shape
-    torch.Size([5, 3])
-    """
-
-    def __init__(self, input_size: int, num_experts: int) -> None:
-        super().__init__()
-        self.fc = nn.Linear(input_size, num_experts)
-
-    def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        """Scores the experts for every frame.
-
-        Arguments
-        ---------
-        frames : torch.Tensor
-            Frames, `[frame, input_size]`.
-
-        Returns
-        -------
-        torch.Tensor
-            Logits, `[frame, expert]`, float32.
-        """
-        with torch.autocast(frames.device.type, enabled=False):
-            return nn.functional.linear(
-                frames.float(), self.fc.weight.float(), self.fc.bias.float()
-            )
 
 
 class SparseMoE(nn.Module):
@@ -116,6 +78,9 @@ class SparseMoE(nn.Module):
     make_expert : callable, optional
         Gives a new expert, a module from `[frame, num_layers * input_size]`
         to `[frame, output_size]`; `Expert` with the sizes above by default.
+    make_gate : callable, optional
+        Gives a new gate for a width and a number of experts; a `Gate` by
+        default.
 
     Raises
     ------
@@ -149,6 +114,7 @@ class SparseMoE(nn.Module):
         router_noise: float = 0.0,
         fusion: nn.Module | None = None,
         make_expert: Callable[[], nn.Module] | None = None,
+        make_gate: Callable[[int, int], Gate] = Gate,
     ) -> None:
         super().__init__()
         if not 1 <= top_k <= num_experts:
@@ -174,7 +140,7 @@ class SparseMoE(nn.Module):
         )
         width = num_layers * input_size
         self.gates = nn.ModuleDict(
-            {task: Gate(width, num_experts) for task in tasks}
+            {task: make_gate(width, num_experts) for task in tasks}
         )
         if router_learning == "frozen":
             self.gates.requires_grad_(False)
@@ -220,11 +186,15 @@ class SparseMoE(nn.Module):
             hidden_states = self.fusion(hidden_states).unsqueeze(0)
         tasks = self._check(hidden_states, tasks)
         batch_size, num_frames = hidden_states.shape[1:3]
-        rows = _true_rows(lengths, batch_size, num_frames, hidden_states.device)
+        rows, counts = _true_rows(
+            lengths, batch_size, num_frames, hidden_states.device
+        )
         frames = self._join_layers(hidden_states, rows)
-        logits = {task: self._score(task, frames) for task in tasks}
+        logits = {task: self._score(task, frames, counts) for task in tasks}
         probabilities = {t: logits[t].softmax(dim=1) for t in tasks}
-        experts = {task: self._choose(logits[task]) for task in tasks}
+        experts = {
+            t: self.gates[t].choose(logits[t], self.top_k) for t in tasks
+        }
         outputs = self._dispatch(frames, probabilities, experts)
         means = {
             t: router_means(logits[t], probabilities[t], experts[t])
@@ -262,19 +232,16 @@ class SparseMoE(nn.Module):
             )
         return tasks
 
-    def _score(self, task: str, frames: torch.Tensor) -> torch.Tensor:
-        logits = self.gates[task](frames)
+    def _score(
+        self,
+        task: str,
+        frames: torch.Tensor,
+        counts: list[int] | None = None,
+    ) -> torch.Tensor:
+        logits = self.gates[task](frames, counts)
         if self.training and self.router_noise > 0:
             logits = logits + self.router_noise * torch.randn_like(logits)
         return logits
-
-    def _choose(self, logits: torch.Tensor) -> torch.Tensor:
-        """Numbers of the chosen experts, `[frame, top_k]`."""
-        if self.top_k == 1:
-            # The first of equal scores, as in the published code; topk may
-            # take any of them.
-            return logits.argmax(dim=1, keepdim=True)
-        return logits.topk(self.top_k, dim=1).indices
 
     def _join_layers(
         self, hidden_states: torch.Tensor, rows: torch.Tensor | None
@@ -293,7 +260,10 @@ class SparseMoE(nn.Module):
     ) -> torch.Tensor:
         """Weight of every chosen expert, `[frame, top_k]`."""
         chosen = probabilities.gather(1, experts)
-        if self.router_learning == "probability":
+        # More than top_k: all, see `Gate`, with weights that sum to one.
+        if self.router_learning == "probability" or (
+            experts.shape[1] > self.top_k
+        ):
             return chosen
         weights = (chosen / chosen.sum(dim=1, keepdim=True)).detach()
         if self.router_learning == "straight_through":
@@ -363,16 +333,16 @@ def _true_rows(
     batch_size: int,
     num_frames: int,
     device: torch.device,
-) -> torch.Tensor | None:
-    """Numbers of the true frames in a flattened batch, None for all."""
+) -> tuple[torch.Tensor | None, list[int]]:
+    """True frames: numbers in a flattened batch, None for all; and counts."""
     if lengths is None:
-        return None
+        return None, [num_frames] * batch_size
     # On the CPU, where looking at values makes nothing wait.
     counts = absolute_lengths(lengths, batch_size, num_frames)
     mask = step_mask(counts, num_frames)
     if bool(mask.all()):
-        return None
-    return mask.flatten().nonzero().squeeze(1).to(device)
+        return None, counts.tolist()
+    return mask.flatten().nonzero().squeeze(1).to(device), counts.tolist()
 
 
 def _unflatten(

@@ -126,7 +126,7 @@ class SpeechEncoder(nn.Module):
             self.standardization = HiddenStateStandardization(
                 self.num_layers, self.output_size
             )
-        # To be set for passes over batches that come again.
+        # To be set for passes over utterances that come again.
         self.cache: HiddenStateCache | None = None
         self.freeze(freeze)
 
@@ -264,12 +264,21 @@ class SpeechEncoder(nn.Module):
         """
         # What trains would change while it lies there.
         if self.cache is None or not self.frozen:
-            return self._encode(waveform, lengths)
-        return self.cache(waveform, lengths, self._encode)
+            states, counts = self._encode(waveform, lengths)
+        else:
+            states, counts = self.cache(
+                waveform, lengths, self._encode, self.features
+            )
+        if self.standardization is not None:
+            states = self.standardization(states)
+        mask = step_mask(counts, states.shape[2])
+        return EncodedSpeech(
+            states.masked_fill(~mask.unsqueeze(-1), 0.0), counts
+        )
 
     def _encode(
         self, waveform: torch.Tensor, lengths: torch.Tensor | None
-    ) -> EncodedSpeech:
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         if waveform.ndim != 2 or waveform.numel() == 0:
             raise ValueError(
                 "The encoder takes samples as [batch, time] and at least one "
@@ -286,13 +295,7 @@ class SpeechEncoder(nn.Module):
         ):
             with recorded(self.features.layers) as states:
                 frame_counts = self.features(waveform, counts)
-            hidden_states = torch.stack(states)
-        if self.standardization is not None:
-            hidden_states = self.standardization(hidden_states)
-        mask = step_mask(frame_counts, hidden_states.shape[2])
-        return EncodedSpeech(
-            hidden_states.masked_fill(~mask.unsqueeze(-1), 0.0), frame_counts
-        )
+            return torch.stack(states), frame_counts
 
     @property
     def needs_fitting(self) -> bool:

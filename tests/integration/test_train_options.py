@@ -1,5 +1,7 @@
 """Options of train.py: debugging, stages, accumulation, task balancing."""
 
+import json
+
 import pytest
 import torch
 from small_run import run
@@ -22,7 +24,10 @@ def test_testing_without_training_says_what_is_missing(tmp_path, data):
 
 
 def test_stages_accumulation_and_standardisation(tmp_path, data):
-    """The encoder rests in the first stage and moves in the second."""
+    """The encoder rests in the first stage and moves in the second.
+
+    Its hidden states are kept while it rests, and the gates always do.
+    """
     options = {
         "number_of_frozen_epochs": 1,
         "num_averaged_checkpoints": 2,
@@ -30,6 +35,11 @@ def test_stages_accumulation_and_standardisation(tmp_path, data):
         "standardize_hidden_states": "True",
         "standardization_utterances": 4,
         "use_tensorboard": "True",
+        "gradient_cosine_interval": 2,
+        "mixtures_per_utterance": 1,
+        "hidden_state_cache_folder": tmp_path / "states",
+        "lr_gates": 0.0,
+        "make_gate": "{temperatures: [2.0, 0.5]}",
     }
     result = run(tmp_path, data, **options)
     assert result.returncode == 0, result.stdout[-3000:]
@@ -42,6 +52,15 @@ def test_stages_accumulation_and_standardisation(tmp_path, data):
     moved = {n for n in first if not torch.equal(first[n], second[n])}
     assert any(name.startswith("encoder.features") for name in moved)
     assert not any(name.startswith("encoder.standard") for name in moved)
+    assert not any(".gates." in name for name in moved)
+    assert any(".experts." in name for name in moved)
+    # Every utterance of training, and the mixtures of development.
+    assert len(list((tmp_path / "states").rglob("*.pt"))) == 24 + 8
+    found = json.loads((tmp_path / "gradient_cosines.json").read_text())
+    rest, all_groups = map(set, (found["1"], found["2"]))
+    assert "integrator.experts.0" in rest < all_groups
+    assert {name.split(".")[0] for name in all_groups - rest} == {"encoder"}
+    assert all(-1 <= cosine <= 1 for cosine in found["2"].values())
     fresh = run(
         tmp_path / "fresh",
         data,

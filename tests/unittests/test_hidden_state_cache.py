@@ -86,3 +86,82 @@ def test_no_capacity_keeps_nothing(batches):
     assert len(runs) == 2
     with pytest.raises(ValueError, match="capacity_gib is -1"):
         HiddenStateCache(-1)
+
+
+def test_an_utterance_is_known_in_any_batch(batches):
+    encoder = make("whisper", freeze="all")
+    encoder.cache = HiddenStateCache(1.0)
+    (first, lengths), (second, _), _ = batches
+    expected = [encoder(w, lengths).hidden_states for w in (first, second)]
+    runs = count_runs(encoder)
+    short = first[1:, :2400], second[1:, :2400]
+    found = encoder(torch.cat(short), None)
+    assert not runs
+    for row, states in enumerate(expected):
+        frames = int(found.counts[row])
+        assert torch.equal(
+            found.hidden_states[:, row], states[:, 1, : found.counts.max()]
+        )
+        assert not states[:, 1, frames:].any()
+    # One that is new has the whole batch encoded.
+    encoder(torch.stack([first[0], -first[0]]), None)
+    assert len(runs) == 1
+
+
+def test_a_folder_keeps_half_precision_for_the_next_training(batches, tmp_path):
+    encoder = make("wavlm-large", freeze="all")
+    plain = encoder(*batches[0]).hidden_states
+    encoder.cache = HiddenStateCache(0, tmp_path)
+    given = encoder(*batches[0])
+    assert torch.equal(given.hidden_states, plain.half().float())
+    encoder.cache = HiddenStateCache(0, tmp_path)
+    runs = count_runs(encoder)
+    again = encoder(*batches[0])
+    assert torch.equal(again.hidden_states, given.hidden_states)
+    assert torch.equal(again.counts, given.counts) and not runs
+    # A damaged file is written once more.
+    files = sorted(tmp_path.rglob("*.pt"))
+    assert len(files) == 2
+    files[0].write_bytes(files[0].read_bytes()[:-1])
+    assert torch.equal(encoder(*batches[0]).hidden_states, again.hidden_states)
+    encoder(*batches[0])
+    assert len(runs) == 1
+
+
+def test_a_folder_tells_weights_and_precisions_apart(batches, tmp_path):
+    encoder = make("whisper", freeze="all")
+    encoder.cache = HiddenStateCache(0, tmp_path)
+    runs = count_runs(encoder)
+    encoder(*batches[0])
+    with torch.autocast("cpu", torch.bfloat16):
+        encoder(*batches[0])
+    weights = encoder.features.state_dict()
+    next(iter(weights.values())).add_(1)
+    encoder.cache.clear()
+    encoder(*batches[0])
+    assert len(runs) == 3
+
+
+def test_what_half_precision_cannot_hold_stays_finite(tmp_path):
+    cache, row = HiddenStateCache(0, tmp_path), torch.ones(1, 3)
+    counts = torch.tensor([3])
+    for _ in range(2):
+        states, _ = cache(
+            row,
+            None,
+            lambda *_: (1e6 * row[None, ..., None], counts),
+            make_id(),
+        )
+        assert states.max() == 65504
+
+
+def test_a_full_disk_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    cache = HiddenStateCache(0, tmp_path / "file")
+    row = torch.ones(1, 3)
+    with pytest.raises(ValueError, match="hidden_state_cache_folder"):
+        cache(row, None, lambda *_: (row[None, ..., None], [3]), make_id())
+
+
+def make_id():
+    return torch.nn.Identity()

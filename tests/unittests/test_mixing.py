@@ -457,3 +457,19 @@ def test_the_whole_utterance_is_mixed(corpus):
 def test_signals_of_two_lengths_are_refused():
     with pytest.raises(ValueError, match="8 samples cannot .* noise of 9"):
         mix_at_snr(torch.ones(8), torch.ones(9), 0.0)
+
+
+def test_so_many_mixtures_come_again_in_turn(tmp_path, corpus):
+    _, source, utterances = corpus
+    endless, pool = (
+        training_mixer(source),
+        training_mixer(source, num_mixtures=2),
+    )
+    drawn = {}
+    for epoch in range(5):
+        for mixer in (endless, pool):
+            mixer.set_epoch(epoch)
+            drawn[mixer, epoch] = mix(mixer, utterances, "u0").noisy
+    for epoch, same in enumerate((2, 1, 2, 1, 2)):
+        assert torch.equal(drawn[pool, epoch], drawn[endless, same])
+    assert not torch.equal(drawn[pool, 1], drawn[pool, 2])

@@ -83,6 +83,7 @@ def test_every_variant_can_be_traced(monkeypatch, name):
         {"top_k": 2},
         {"router_learning": "probability", "normalization_mode": "none"},
         {"pooling_kind": "mean"},
+        {"make_gate": {"smoothing_frames": 5}},
         {
             "normalization_mode": "corpus",
             "normalization_mean": 0.01,

@@ -225,6 +225,10 @@ def report(tmp_path_factory):
         write_run(folder / f"a{fold}", "sparse_merit", fold, shift=0.4)
         write_run(folder / f"b{fold}", "naive_mtl", fold, accuracy=0.5)
         write_run(folder / f"c{fold}", "se_only", fold, tasks=("se",))
+        # A layer that one of the tasks has not reached in one of the epochs.
+        cosines = {"1": {"layers.0": 0.5}, "2": {"layers.0": -1, "heads": 1}}
+        path = folder / f"a{fold}" / "gradient_cosines.json"
+        path.write_text(json.dumps(cosines))
     out = folder / "out"
     arguments = ["--out", str(out), "--baseline", "naive_mtl"]
     arguments += ["--resamples", "200"]
@@ -242,7 +246,7 @@ def test_all_files_are_written(report):
     figures = {path.name for path in (report / "figures").iterdir()}
     names = ["f1_macro", "ssnr_db", "pesq_wb", "stoi", "emotion_by_noise"]
     names += ["confusion_sparse_merit", "confusion_naive_mtl"]
-    names += ["ssnr_db_gain", "pesq_wb_gain", "stoi_gain"]
+    names += ["ssnr_db_gain", "pesq_wb_gain", "stoi_gain", "conflict"]
     assert figures == {f"{n}.{kind}" for n in names for kind in ("png", "pdf")}
     assert (report / "figures" / "stoi.pdf").read_bytes()[:4] == b"%PDF"
 
@@ -269,7 +273,7 @@ def test_the_page_needs_no_other_file(report):
     page = References(text)
     assert page.open == []
     images = [r for r in page.found if r.startswith("data:image/png;base64,")]
-    assert len(images) == 10
+    assert len(images) == 11
     links = [r for r in page.found if not r.startswith("data:")]
     assert links and all(f"id='{link[1:]}'" in text for link in links)
     assert "@media print" in text and "http" not in text

@@ -13,6 +13,7 @@ from speechbrain_merit.losses import (
     UncertaintyBalancing,
     task_balancing,
 )
+from speechbrain_merit.losses.gradient_conflict import gradient_cosines
 
 TASKS = ("enhance", "emotion")
 WEIGHTS = {"enhance": 10.0, "emotion": 2.0, "load_balance": 0.5, "unused": 9.0}
@@ -614,3 +615,28 @@ def test_two_processes_average_before_they_balance(tmp_path):
             assert_same(gradients, expected)
             for name, value in balancing.state_dict().items():
                 torch.testing.assert_close(state[name], value)
+
+
+def test_cosines_by_hand_layer_by_layer():
+    """Of (1, 0) and (1, 1) in one layer, of opposite ones in another."""
+    first, second = (nn.Parameter(torch.ones(2)) for _ in range(2))
+    alone, frozen = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
+    frozen.requires_grad_(False)
+    one = first[0] + second.sum() + alone.sum()
+    other = 3 * first.sum() - second.sum() + frozen.sum()
+    found = gradient_cosines(
+        one,
+        other,
+        {
+            "encoder.layers.0.weight": first,
+            "encoder.layers.1.weight": second,
+            "integrator.gates.enhance.fc.weight": alone,
+            "encoder.conv1.weight": frozen,
+        },
+    )
+    expected = {"encoder.layers.0": 0.5**0.5, "encoder.layers.1": -1.0}
+    assert found == pytest.approx(expected)
+    # The graph is still there; a group's parameters are one vector.
+    parts = {"layers.0.a": first, "layers.0.b": second}
+    cosine = gradient_cosines(one, other, parts)["layers.0"]
+    assert cosine == pytest.approx((3 - 2) / (3 * (9 + 9 + 2)) ** 0.5)

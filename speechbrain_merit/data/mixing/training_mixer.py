@@ -48,6 +48,9 @@ class TrainingMixer:
         its length; the target stays whole.
     read : callable
         Reads speech as `read_mono` does, e.g. an `AudioCache`.
+    num_mixtures : int
+        So many mixtures of every utterance, one an epoch, which then come
+        again in the same order; 0: another one in every epoch.
 
     Raises
     ------
@@ -67,6 +70,7 @@ class TrainingMixer:
         speech_augmentation: Augmenter | None = None,
         mixture_augmentation: Augmenter | None = None,
         read: Callable[..., torch.Tensor] = read_mono,
+        num_mixtures: int = 0,
     ) -> None:
         if snr_low_db > snr_high_db:
             raise ValueError(
@@ -86,6 +90,7 @@ class TrainingMixer:
         self.speech_augmentation = speech_augmentation
         self.mixture_augmentation = mixture_augmentation
         self.read = read
+        self.num_mixtures = num_mixtures
         # Shared memory, so that loader processes see the epoch change.
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
 
@@ -97,6 +102,8 @@ class TrainingMixer:
         epoch : int
             Number of the epoch.
         """
+        if self.num_mixtures:
+            epoch = (epoch - 1) % self.num_mixtures + 1
         self._epoch[0] = epoch
 
     def __call__(

@@ -5,6 +5,7 @@ Authors
 """
 
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from speechbrain_merit.losses.gradient_conflict import CONFLICT
 from speechbrain_merit.metrics.conditions import NOISES
 from speechbrain_merit.metrics.routing_plots import OKABE_ITO
 from speechbrain_merit.metrics.score_plots import draw_matrix
@@ -276,6 +278,52 @@ def _draw_shares(
     texts = np.vectorize("{:.0%}".format, otypes=[str])(shares)
     draw_matrix(axes, shares, rows, columns, texts, "small")
     axes.set_aspect("auto")
+
+
+def plot_conflict(
+    runs_by_system: Mapping[str, Sequence[Run]], path: Path
+) -> dict[Path, str]:
+    """Draws the cosine between the tasks' gradients, by epoch and layer.
+
+    Arguments
+    ---------
+    runs_by_system : Mapping
+        Runs of every system; the mean over those that have logged it.
+    path : Path
+        The PNG file to write; the PDF goes beside it.
+
+    Returns
+    -------
+    dict of Path to str
+        The PNG file with its caption; nothing where no run has logged it.
+
+    Example
+    -------
+    >>> plot_conflict({}, Path("conflict.png"))
+    {}
+    """
+    logged = {}
+    for system, runs in runs_by_system.items():
+        files = [run.folder / CONFLICT for run in runs]
+        found = [json.loads(f.read_text("utf-8")) for f in files if f.is_file()]
+        if found:
+            logged[system] = found
+    if not logged:
+        return {}
+    figure = _figure(6 * len(logged), 4)
+    panels = figure.subplots(1, len(logged), squeeze=False, sharey=True)[0]
+    for axes, (system, found) in zip(panels, logged.items(), strict=True):
+        epochs = sorted(set.intersection(*map(set, found)), key=int)
+        for group in sorted(
+            {g for run in found for e in epochs for g in run[e]}
+        ):
+            values = [[r[e].get(group, np.nan) for e in epochs] for r in found]
+            means = np.mean(values, axis=0)
+            axes.plot([*map(int, epochs)], means, ".-", label=group)
+        axes.set(title=system, xlabel="epoch")
+        axes.legend(fontsize="x-small")
+    panels[0].set_ylabel("cosine of the tasks' gradients")
+    return {save(figure, path): "Cosine between the tasks' gradients, by layer"}
 
 
 def _figure(width: float, height: float) -> Figure:

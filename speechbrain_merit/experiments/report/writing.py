@@ -11,7 +11,12 @@ from urllib.parse import quote
 from speechbrain_merit.data.atomic_write import atomic_write
 
 from .comparable import check_comparable
-from .figures import plot_against_snr, plot_confusions, plot_emotion_by_noise
+from .figures import (
+    plot_against_snr,
+    plot_conflict,
+    plot_confusions,
+    plot_emotion_by_noise,
+)
 from .markup import render
 from .runs import Run, by_system
 from .score_tables import (
@@ -89,6 +94,9 @@ def write_report(
         "figures": {
             **_draw_against_snr(scores, folder / "figures"),
             **_draw_emotions(runs, folder / "figures"),
+            **plot_conflict(
+                by_system(runs), folder / "figures" / "conflict.png"
+            ),
         },
     }
     for name in ("tables.tex", "report.md", "report.html"):

@@ -52,7 +52,8 @@ class TraceableMoE(SparseMoE):
     def _expert_weights(self, task: str, frames: torch.Tensor) -> torch.Tensor:
         """Weight of every expert, zero where not chosen, `[frame, expert]`."""
         logits = self._score(task, frames)
-        probabilities, experts = logits.softmax(dim=1), self._choose(logits)
+        probabilities = logits.softmax(dim=1)
+        experts = self.gates[task].choose(logits, self.top_k)
         return torch.zeros_like(probabilities).scatter(
             1, experts, self._weights(probabilities, experts)
         )
