@@ -147,12 +147,7 @@ class DualTaskBrain(MultiTaskBrain):
         train, weights = stage == sb.Stage.TRAIN, {}
         if ENHANCE in self.model.tasks:
             weights[ENHANCE] = predictions.spectrum.counts.sum()
-            target = self.model.target_log1p(*batch.clean, predictions)
-            losses[ENHANCE] = l1_loss(
-                predictions.enhanced_log1p,
-                target,
-                length=predictions.spectrum.lengths,
-            )
+            losses[ENHANCE] = self.enhancement_loss(predictions, batch)
         if EMOTION in self.model.tasks:
             labels = batch.emotion_index.data.squeeze(1)
             weights[EMOTION] = emotion_loss_weight(labels, self.class_weights)
@@ -192,6 +187,20 @@ class DualTaskBrain(MultiTaskBrain):
                 )
             )
 
+    def enhancement_loss(self, predictions, batch):
+        """Compares spectra, or waveforms where the YAML names a loss for it."""
+        if self.hparams.waveform_loss is None:
+            return l1_loss(
+                predictions.enhanced_log1p,
+                self.model.target_log1p(*batch.clean, predictions),
+                length=predictions.spectrum.lengths,
+            )
+        lengths, scale = batch.clean.lengths, predictions.statistics.scale
+        enhanced = self.model.enhanced_waveform(predictions, lengths)
+        return self.hparams.waveform_loss(
+            enhanced / scale, batch.clean.data / scale, lengths
+        )
+
     def append_valid_stats(self, predictions, batch):
         """Scores a batch of development mixtures, utterance by utterance."""
         spectrum = predictions.spectrum
@@ -202,10 +211,14 @@ class DualTaskBrain(MultiTaskBrain):
                 batch.emotion_index.data.squeeze(1),
             )
         if ENHANCE in self.model.tasks:
-            target = self.model.target_log1p(*batch.clean, predictions)
+            # The output's spectrum may be the enhanced one.
+            target, noisy = (
+                self.model.target_log1p(*signal, predictions)
+                for signal in (batch.clean, batch.noisy)
+            )
             errors = (
                 l1_loss(x, target, spectrum.lengths, reduction="batch").tolist()
-                for x in (predictions.enhanced_log1p, spectrum.log1p)
+                for x in (predictions.enhanced_log1p, noisy)
             )
             self.errors += [
                 {"id": name, "enhanced": enhanced, "noisy": noisy}
@@ -811,7 +824,7 @@ if __name__ == "__main__":
         composed = compose(hparams_file, overrides, Path(__file__).parent)
         check_hyperparameters(composed, run_opts)
         settings = training_settings(composed, run_opts)
-        replace_encoder_source(composed, run_opts["test_only"])
+        replace_encoder_source(composed)
 
     # Initialize ddp (useful only for multi-GPU training)
     sb.utils.distributed.ddp_init_group(run_opts)

@@ -194,6 +194,8 @@ class Hyperparameters(Strict):
         str, AfterValidator(_not_removed), _one_of(KINDS)
     ] = SOME
     gradient_cosine_interval: Count
+    # Built, where there is one.
+    waveform_loss: None = SOME
     label_smoothing: Share
     score_weights: Weights
     early_stopping_epochs: Size = SOME
@@ -230,7 +232,7 @@ class Hyperparameters(Strict):
     mask_hidden_size: Size = SOME
     mask_dropout: Share = SOME
     pooling_kind: Annotated[str, _one_of(POOLINGS)] = SOME
-    emotion_hidden_size: Size = SOME
+    emotion_hidden_size: Count = SOME
     emotion_dropout: Share = SOME
     n_fft: Annotated[int, Field(ge=2)] = SOME
     hop_length: Size

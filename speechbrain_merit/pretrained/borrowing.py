@@ -21,19 +21,16 @@ from .folder import (
 )
 
 
-def replace_encoder_source(composed: Composition, test_only: bool) -> None:
-    """Lets a test of a trained model do without the encoder's source.
+def replace_encoder_source(composed: Composition) -> None:
+    """Lets a run that takes a trained model do without the encoder's source.
 
-    The encoder will be as that of `pretrained_folder`, with random weights;
-    nothing is changed where that is null. Of a training, the folder is looked
-    at alone, before anything is fetched.
+    The encoder will be as that of `pretrained_folder`, whose weights take the
+    place of random ones; nothing is changed where that is null.
 
     Arguments
     ---------
     composed : Composition
         All hyperparameters.
-    test_only : bool
-        Whether it is a test.
 
     Raises
     ------
@@ -45,7 +42,7 @@ def replace_encoder_source(composed: Composition, test_only: bool) -> None:
     >>> from speechbrain_merit.config import compose
     >>> path = getfixture("tmpdir") / "variant.yaml"
     >>> path.write("pretrained_folder: nowhere")
-    >>> replace_encoder_source(compose(path), test_only=True)
+    >>> replace_encoder_source(compose(path))
     Traceback (most recent call last):
     ...
     FileNotFoundError: nowhere holds no hyperparams.yaml: give the ...
@@ -53,10 +50,10 @@ def replace_encoder_source(composed: Composition, test_only: bool) -> None:
     resolved = ruamel.yaml.YAML().load(composed.resolve())
     folder = resolved["pretrained_folder"]
     if folder is not None:
-        config = read_encoder_config(find_pretrained_folder(folder))
-        if test_only:
-            composed.tree["encoder_source"] = None
-            composed.tree["encoder_config"] = config
+        composed.tree["encoder_source"] = None
+        composed.tree["encoder_config"] = read_encoder_config(
+            find_pretrained_folder(folder)
+        )
 
 
 def borrow_model(

@@ -8,7 +8,18 @@ import csv
 import json
 
 import pytest
+import torch
+from hyperpyyaml import load_hyperpyyaml
 from small_run import run
+from warm_process import ROOT
+
+from speechbrain_merit.config import check_hyperparameters, compose
+from speechbrain_merit.pretrained import MERIT_BASE
+from speechbrain_merit.pretrained.borrowing import (
+    borrow_model,
+    replace_encoder_source,
+)
+from speechbrain_merit.pretrained.folder import load_model
 
 
 def scores(folder):
@@ -93,3 +104,22 @@ def test_a_training_is_not_written_over(trained, data):
     assert result.returncode != 0
     assert "holds a training" in result.stdout
     assert (trained / "results.json").read_bytes() == before
+
+
+def test_the_shipped_model_is_the_variant_of_its_name():
+    """Its weights fit, though the corpus names another encoder and size."""
+    composed = compose(
+        ROOT / "hparams" / "merit_base.yaml",
+        "corpus: RAVDESS\npretrained_folder: merit-base\ndata_folder: here",
+        ROOT,
+    )
+    check_hyperparameters(composed)
+    replace_encoder_source(composed)
+    own = load_hyperpyyaml(composed.text)
+    shipped = load_model(MERIT_BASE)
+    assert own["encoder_source"] is None
+    model = borrow_model("merit-base", own["model"], own["emotions"], False)
+    assert model is own["model"]
+    assert str(model) == str(shipped)
+    for name, weight in shipped.state_dict().items():
+        assert torch.equal(model.state_dict()[name], weight), name

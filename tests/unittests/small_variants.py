@@ -24,6 +24,16 @@ _SMALL = {
     "emotion_hidden_size": 8,
     "enhancer_folder": "trained",
 }
+# What a variant needs that has an encoder of its own, which nobody is to fetch.
+OWN = {
+    "merit_base": {
+        "encoder_source": "null",
+        "freeze_encoder": "none",
+        "standardize_hidden_states": "False",
+        "integrator": "{layers: [1, 2]}",
+        "pooling": "{input_size: 128}",
+    }
+}
 
 
 def make_variant(monkeypatch: Any, name: str, **options: Any) -> Any:
@@ -91,6 +101,6 @@ def _variant(name: str, options: dict[str, Any]) -> str:
     """A variant, small."""
     path = ROOT / "hparams" / f"{name}.yaml"
     keys = compose(path).tree
-    given = {**_SMALL, **options}
+    given = {**_SMALL, **OWN.get(name, {}), **options}
     known = [f"{key}: {given[key]}" for key in given if key in keys]
     return compose(path, "\n".join(known), ROOT).text

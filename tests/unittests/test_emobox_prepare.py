@@ -10,7 +10,7 @@ from speechbrain_merit.metrics.emotion import average_recall, f1_macro
 
 EMOTIONS = ["angry", "sad"]
 SPEAKERS = [f"s{k}" for k in range(5)]
-NO_NOISE = {"noise": None, "emotions": EMOTIONS}
+NO_NOISE = {"noise": {"kind": "none"}, "emotions": EMOTIONS}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_partitions_are_the_splits(prepare, corpus):
 
 
 def test_folders_may_lead_less_far(prepare, corpus):
-    given = options(corpus, emotions=["angry", "s"], noise=None)
+    given = options(corpus, **{**NO_NOISE, "emotions": ["angry", "s"]})
     for folder in (corpus, corpus / "audio"):
         found = run(prepare, folder, 1, **given)
         assert found["test"]["made-s4-0"]["wav"].endswith("/s4/0.wav")
@@ -111,7 +111,7 @@ def test_own_development_set_stretches_and_missing_audio(prepare, corpus):
         write_partition(data, split, rows)
     (data / "label_map.json").write_text('{"A": "Angry"}')
     write_sound(corpus.parent / long["wav"], 5.0)
-    given = options(corpus, "whole", emotions=["angry"], noise=None)
+    given = options(corpus, "whole", **{**NO_NOISE, "emotions": ["angry"]})
     found = run(prepare, corpus.parent / "downloads", 1, **given)
     sizes = {name: len(found[name]) for name in ("train", "valid", "test")}
     assert sizes == {"train": 1, "valid": 2, "test": 3}

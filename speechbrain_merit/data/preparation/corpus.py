@@ -64,7 +64,8 @@ def prepare_corpus(
         Labels to keep; None for a corpus without labels.
     noise : Mapping, optional
         How to read the noise folder: the arguments of `prepare_noise` from
-        `kind` on. None for given pairs, or for clean speech alone.
+        `kind` on. None for given pairs; as with the kind `none`, speech stays
+        as it is.
     other_emotions : bool
         Whether training utterances of other emotions, or of none, are kept
         without a label: the enhancement alone learns from them.
@@ -109,6 +110,8 @@ def prepare_corpus(
     _check_splits(utterances, emotions, data_folder)
     # First: a folder that is not there shows before hours of speech are read.
     found: dict[str, Any] = {split: {} for split in NOISE_SPLITS}
+    if noise is not None and noise.get("kind") == "none":
+        noise = None
     skipped_noise: dict[str, str] = {}
     if noise is not None:
         if noise_folder is None:
