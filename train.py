@@ -53,6 +53,7 @@ from speechbrain_merit.data.batches import (
 from speechbrain_merit.data.labels import map_label, write_labels_once
 from speechbrain_merit.data.manifests import load_utterances, manifest_paths
 from speechbrain_merit.data.mixing import EvaluationMixer, plan_mixtures
+from speechbrain_merit.data.reading_errors import naming_file
 from speechbrain_merit.lobes import Gate
 from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
 from speechbrain_merit.losses.gradient_conflict import (
@@ -725,7 +726,8 @@ def dataio_prep(hparams):
     """
     label_file = Path(hparams["save_folder"]) / "label_encoder.txt"
     run_on_main(write_labels_once, args=[label_file, hparams["emotions"]])
-    hparams["label_encoder"].load(label_file)
+    with naming_file(label_file):
+        hparams["label_encoder"].load(label_file)
     hparams["label_encoder"].expect_len(len(hparams["emotions"]))
     known = hparams["label_encoder"].decode_torch(
         torch.arange(len(hparams["emotions"]))

@@ -318,13 +318,19 @@ def _read_stamp(
     """The entries of every split, or None where they have to be made."""
     if not stamp_path.is_file():
         return None
-    stamp = json.loads(stamp_path.read_text(encoding="utf-8"))
-    if stamp["settings"] != settings:
+    try:
+        stamp = json.loads(stamp_path.read_text(encoding="utf-8"))
+        if stamp["settings"] != settings:
+            return None
+        for entries in stamp["entries"].values():
+            for fields in entries.values():
+                path = Path(fields["wav"].replace(root, str(folder), 1))
+                if not path.is_file():
+                    return None
+    # Damage may be of any kind.
+    except Exception as error:
+        logger.warning("%s is damaged: %r", stamp_path, error)
         return None
-    for entries in stamp["entries"].values():
-        for fields in entries.values():
-            if not Path(fields["wav"].replace(root, str(folder), 1)).is_file():
-                return None
     return stamp["entries"]
 
 

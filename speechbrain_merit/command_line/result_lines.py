@@ -19,6 +19,7 @@ from speechbrain_merit.data.atomic_write import (
     is_device,
     naming_path,
 )
+from speechbrain_merit.data.reading_errors import naming_file
 
 _BEGINNING = '{"file": '
 # What a line's results were made of.
@@ -152,12 +153,13 @@ def _place(record: Mapping[str, Any]) -> str:
 def _read_lines(path: Path) -> dict[str, str]:
     if not path.exists():
         return {}
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    with naming_file(path, "Name another file."):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     found = {}
     for number, line in enumerate(lines, start=1):
         try:
             found[_place(json.loads(line))] = line
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except Exception as error:
             # Cut off wherever, also within its beginning.
             if line.startswith(_BEGINNING[: len(line.rstrip("\n"))]):
                 continue

@@ -147,8 +147,8 @@ def _problems_of_values(
     except RecursionError:
         yield ("A reference leads back to itself: look for !ref.",)
         return
-    except (ValueError, KeyError, TypeError) as error:
-        yield (f"{composed.path}: {error}",)
+    except Exception as error:
+        yield (f"{composed.path}: {type(error).__name__}: {error}",)
         return
     for key, value in composed.tree.items():
         if isinstance(value, str) and value != resolved[key]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import ruamel.yaml
 from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.error import YAMLError
 
 _REFERENCE = re.compile(r"<\s*(\w+)")
 
@@ -90,7 +89,7 @@ def read_overrides(text: str) -> CommentedMap:
 def _load(text: str | bytes, name: str, typ: str) -> CommentedMap:
     try:
         tree = ruamel.yaml.YAML(typ=typ, pure=True).load(text)
-    except (YAMLError, UnicodeDecodeError) as error:
+    except Exception as error:
         raise ValueError(f"{name} cannot be read as YAML: {error}") from error
     if tree is None:
         return CommentedMap()

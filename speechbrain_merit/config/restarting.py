@@ -13,6 +13,7 @@ from typing import Any
 from speechbrain.utils.logger import get_logger
 from speechbrain.utils.run_opts import RunOptions
 from speechbrain_merit.data.atomic_write import atomic_write
+from speechbrain_merit.data.reading_errors import naming_file
 
 from .composing import Composition
 from .reading import tag_of
@@ -167,13 +168,9 @@ class TrainingRecord:
                 RECORD_FILE,
             )
             return
-        try:
+        advice = "Delete it to continue without a check of the settings."
+        with naming_file(self.path, advice):
             self.before = dict(json.loads(self.path.read_text("utf-8")))
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"{self.path} is damaged: {error}. Delete it to continue "
-                "without a check of the settings."
-            ) from error
 
     def check(self, part: str, facts: Mapping[str, Any]) -> None:
         """Compares with what the training was begun with.

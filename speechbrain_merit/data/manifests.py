@@ -18,6 +18,7 @@ from typing import Any
 
 from .atomic_write import atomic_write
 from .contained_paths import check_manifest_paths
+from .reading_errors import naming_file
 
 # start_s and duration_s cut the utterance out of its file; emotion may be
 # None for speech that trains the enhancement alone. Of one manifest, all items
@@ -28,6 +29,10 @@ UTTERANCE_KEYS = ("wav", "start_s", "duration_s", "emotion", "speaker")
 UTTERANCE_DEFAULTS = {"noisy_wav": None}
 # All items may have start_s too, where only a stretch of the file is meant.
 NOISE_KEYS = ("wav", "duration_s", "noise_type")
+
+# Of both, and of the plans that `mixing` makes.
+_MAY_BE_NONE = {"emotion", "noisy_wav", "noise", "noise_type"}
+_TEXTS = _MAY_BE_NONE | {"wav", "speaker", "condition"}
 
 # A sample at the highest rate that there is.
 _SHORTEST_S = 1e-6
@@ -124,26 +129,18 @@ def read_manifest(path: str | Path) -> dict[str, dict[str, Any]]:
     ...
     FileNotFoundError: nowhere/train.json does not exist: run the corpus's ...
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        items = json.loads(text, object_pairs_hook=_distinct)
-    except FileNotFoundError as error:
+    if not Path(path).is_file():
         raise FileNotFoundError(
             f"{path} does not exist: run the corpus's preparation first "
             "(train.py does it unless skip_prep is True)."
-        ) from error
-    except ValueError as error:
-        raise ValueError(
-            f"{path} cannot be read as a manifest: {error}. Write it anew by "
-            "the corpus's preparation, or mend it."
-        ) from error
-    if not isinstance(items, dict) or not all(
-        isinstance(fields, dict) for fields in items.values()
-    ):
-        raise ValueError(
-            f"{path} is no manifest: it must map the identity of every item "
-            "to its fields."
         )
+    with naming_file(path, "Prepare the corpus anew, or mend it."):
+        text = Path(path).read_text(encoding="utf-8")
+        items = json.loads(text, object_pairs_hook=_distinct)
+        if not isinstance(items, dict) or not all(
+            isinstance(fields, dict) for fields in items.values()
+        ):
+            raise ValueError("it must map the identity of every item to fields")
     check_manifest_paths(path, items)
     return items
 
@@ -193,9 +190,19 @@ def check_items(
                 f"{path}: item {name} has no {', '.join(missing)}: prepare "
                 "the corpus anew."
             )
+        for key in _TEXTS & fields.keys():
+            value = fields[key]
+            if not isinstance(value, str) and (
+                value is not None or key not in _MAY_BE_NONE
+            ):
+                raise ValueError(
+                    f"{path}: item {name} has the {key} {value!r}, which must "
+                    "be a text."
+                )
         for key, least in (("start_s", 0.0), ("duration_s", _SHORTEST_S)):
             value = fields.get(key, least)
-            known = isinstance(value, int | float) and math.isfinite(value)
+            # True counts as a number in Python.
+            known = type(value) in (int, float) and math.isfinite(value)
             if not known or value < least:
                 raise ValueError(
                     f"{path}: item {name} has the {key} {value!r}, which must "

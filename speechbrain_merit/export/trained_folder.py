@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import huggingface_hub
-import ruamel.yaml
 
 from speechbrain_merit import load
+from speechbrain_merit.config import read_mapping
 from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.data.audio import read_mono_blocks
+from speechbrain_merit.data.reading_errors import naming_file
 from speechbrain_merit.inference.output_files import write_blocks
 from speechbrain_merit.inference.spectrograms import BLOCK_S
 from speechbrain_merit.pretrained.folder import copy_pretrained_folder
@@ -76,18 +77,17 @@ def export_experiment(
         raise ValueError(
             f"{destination} exists: remove it or choose another destination."
         )
-    results = json.loads((experiment / "results.json").read_text("utf-8"))
     with atomic_write(destination) as partial:
         copy_pretrained_folder(
             experiment / "pretrained", partial, half_precision
         )
-        card = trained_model_card(
-            results,
-            _encoder_name(experiment),
-            license,
-            language,
-            [*_write_samples(partial, samples, repository)] if samples else [],
-        )
+        heard = _write_samples(partial, samples, repository) if samples else []
+        encoder, heard = _encoder_name(experiment), list(heard)
+        with naming_file(path := experiment / "results.json"):
+            results = json.loads(path.read_text("utf-8"))
+            card = trained_model_card(
+                results, encoder, license, language, heard
+            )
         (partial / "README.md").write_text(card, encoding="utf-8")
     if repository is not None:
         _push(destination, repository)
@@ -131,8 +131,7 @@ def _encoder_name(experiment: Path) -> str | None:
     path = experiment / "hyperparams.yaml"
     if not path.is_file():
         return None
-    hyperparameters = ruamel.yaml.YAML().load(path.read_text("utf-8"))
-    source = hyperparameters.get("encoder_source")
+    source = read_mapping(path).get("encoder_source")
     if source is None:
         return None
     path = Path(source)

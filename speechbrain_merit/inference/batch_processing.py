@@ -167,14 +167,15 @@ class BatchProcessor(LoadedModel):
         Raises
         ------
         ValueError
-            If a sample is not a finite number, or there is no such attenuation.
+            If a sample, or what the model makes of it, is no finite number,
+            or there is no such attenuation.
         """
         heard = self.hear(
             wavs, wav_lens, tasks, kept=kept_share(max_attenuation_db)
         )
         logits = heard.output.logits
         if logits is not None:
-            logits = logits.float().log_softmax(dim=1)
+            logits = _checked_output(logits.float().log_softmax(dim=1))
         return ProcessedSpeech.of(self.emotions, heard.enhanced, logits)
 
     def hear(
@@ -209,7 +210,7 @@ class BatchProcessor(LoadedModel):
         Raises
         ------
         ValueError
-            If a sample is not a finite number.
+            If a sample, or what the model makes of it, is no finite number.
         """
         wavs, wav_lens, scales = self._prepared(wavs, wav_lens)
         known, known_lens = wavs, wav_lens
@@ -223,7 +224,8 @@ class BatchProcessor(LoadedModel):
         heard = HeardSpeech(None, output, None)
         if output.enhanced_log1p is not None:
             enhanced = model.enhanced_waveform(output, wav_lens)
-            heard.enhanced = scales * (kept * wavs + (1 - kept) * enhanced)
+            enhanced = scales * (kept * wavs + (1 - kept) * enhanced)
+            heard.enhanced = _checked_output(enhanced)
         if EMOTION in output.integration.features:
             statistics = _LEVEL.statistics(known, known_lens)
             speech = self.speech_detector.frames(
@@ -253,7 +255,7 @@ class BatchProcessor(LoadedModel):
         """Log-posteriors, `[batch, class]`, of frames of the emotion task."""
         with torch.no_grad(), self.inference_ctx:
             logits = emotion_head(self.mods.model)(features)
-        return logits.float().log_softmax(dim=1)
+        return _checked_output(logits.float().log_softmax(dim=1))
 
     def _prepared(
         self, wavs: Any, wav_lens: torch.Tensor | None
@@ -287,7 +289,7 @@ class BatchProcessor(LoadedModel):
         wavs, wav_lens, _ = self._prepared(wavs, wav_lens)
         embed = EmotionEmbedding(self.mods.model)
         with torch.no_grad(), self.inference_ctx:
-            return embed(wavs, wav_lens)
+            return _checked_output(embed(wavs, wav_lens))
 
     def classify_batch(
         self, wavs: Any, wav_lens: torch.Tensor | None = None
@@ -406,6 +408,15 @@ def found(value: Any) -> Any:
     if value is None:
         raise ValueError("The result lacks a task that was not asked for.")
     return value
+
+
+def _checked_output(values: torch.Tensor) -> torch.Tensor:
+    if not bool(values.isfinite().all()):
+        raise ValueError(
+            "What the model gives is not finite: its weights are damaged, or it "
+            "was trained to no end."
+        )
+    return values
 
 
 def _check_finite(wavs: torch.Tensor) -> None:

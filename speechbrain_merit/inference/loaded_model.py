@@ -13,11 +13,12 @@ import torch
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.fetching import fetch
 from speechbrain.utils.run_opts import RunOptions
+from speechbrain_merit.data.reading_errors import naming_file
 from speechbrain_merit.pretrained import MERIT_BASE
 from speechbrain_merit.pretrained.folder import (
     HYPERPARAMETERS,
     LABELS,
-    find_pretrained_folder,
+    find_model,
 )
 from speechbrain_merit.pretrained.safe_loading import load_safely
 from speechbrain_merit.pretrained.weights import WEIGHTS
@@ -101,8 +102,11 @@ class LoadedModel(Pretrained):
         LoadedModel
             Ready to use.
         """
-        source = find_pretrained_folder(source)
-        return super().from_hparams(source, hparams_file, **kwargs)
+        source = find_model(source)
+        # What is wrong with it is not the model's fault.
+        with_device_name(kwargs.get("run_opts"))
+        with naming_file(source):
+            return super().from_hparams(source, hparams_file, **kwargs)
 
     @classmethod
     def from_plain(
@@ -138,12 +142,13 @@ class LoadedModel(Pretrained):
         ValueError
             If they are not what they should be, or a tensor is missing.
         """
-        source = find_pretrained_folder(source)
+        source = find_model(source)
         names = (HYPERPARAMETERS, WEIGHTS, LABELS)
         if Path(source).is_dir():
             files = [Path(source) / name for name in names]
         else:
-            files = [fetch(name, source, savedir) for name in names]
+            with naming_file(source):
+                files = [fetch(name, source, savedir) for name in names]
         model, labels, sample_rate_hz = load_safely(*files)
         hparams = {"label_encoder": labels, "sample_rate_hz": sample_rate_hz}
         return cls({"model": model}, hparams, **kwargs)

@@ -4,6 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import nn
 
 from .wavlm_attention import use_fused_attention
 
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 SUPPORTED_MODELS = ("wavlm", "hubert", "wav2vec2", "whisper")
 
 
@@ -52,7 +54,7 @@ def load_speech_model(
     >>> load_speech_model("no/such-folder/at-all", None, "pretrained_models")
     Traceback (most recent call last):
     ...
-    OSError: The speech encoder 'no/such-folder/at-all' cannot be loaded: ...
+    FileNotFoundError: There is no folder no/such-folder/at-all for the ...
     """
     if source is not None:
         model = _load(source, save_path)
@@ -76,6 +78,28 @@ def load_speech_model(
     return model
 
 
+def could_be_on_hub(source: str) -> bool:
+    """Tells whether a name is one of the model hub, by its form.
+
+    Arguments
+    ---------
+    source : str
+        What was given for a model, and is no folder.
+
+    Returns
+    -------
+    bool
+        True for OWNER/NAME, where no folder is called as the owner is.
+
+    Example
+    -------
+    >>> could_be_on_hub("microsoft/wavlm-large"), could_be_on_hub("./wavlm")
+    (True, False)
+    """
+    owner = Path(source).parent
+    return bool(_HUB_NAME.fullmatch(source)) and not owner.exists()
+
+
 def _from_config(config: Mapping[str, Any]) -> nn.Module:
     options = dict(config)
     model_type = options.pop("model_type", None)
@@ -96,6 +120,11 @@ def _load(source: str, save_path: str) -> nn.Module:
         HFTransformersInterface,
     )
 
+    if not could_be_on_hub(source) and not Path(source).is_dir():
+        raise FileNotFoundError(
+            f"There is no folder {source} for the speech encoder: give one, or "
+            "OWNER/NAME of a model on the hub."
+        )
     try:
         _refuse_kernels(source, save_path)
         interface = HFTransformersInterface(

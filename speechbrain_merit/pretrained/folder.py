@@ -16,17 +16,19 @@ from hyperpyyaml import load_hyperpyyaml, resolve_references
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.logger import get_logger
 from speechbrain_merit.data.atomic_write import atomic_write
+from speechbrain_merit.data.reading_errors import naming_file
 from speechbrain_merit.lobes import JointModel
 
 from . import MERIT_BASE
 from .encoder_settings import own_settings
-from .weights import read_weights, write_weights
+from .weights import check_weights, read_weights, write_weights
 
 logger = get_logger(__name__)
 
 HYPERPARAMETERS = "hyperparams.yaml"
 # The model that comes with the package, and what it was called before.
-_SHIPPED = (MERIT_BASE.name, "merit-mini")
+_NAMES = [MERIT_BASE.name]
+_SHIPPED = (*_NAMES, "merit-mini")
 # The name under which a Pretrainer looks for it beside the YAML.
 LABELS = "label_encoder.ckpt"
 _LOAD_MODEL = "!apply:speechbrain_merit.pretrained.folder.load_model"
@@ -148,6 +150,48 @@ def find_pretrained_folder(source: str | Path) -> str:
     return str(pretrained if found else source)
 
 
+def find_model(source: str | Path) -> str:
+    """Finds what to load, without asking a network for what is meant here.
+
+    Arguments
+    ---------
+    source : str or Path
+        As for `find_pretrained_folder`.
+
+    Returns
+    -------
+    str
+        A folder that is there, or else a name on the hub, or an address.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is none of them; the message says which folder may be meant.
+
+    Example
+    -------
+    >>> find_model("merit-bsae")
+    Traceback (most recent call last):
+    ...
+    FileNotFoundError: There is no folder merit-bsae. Did you mean merit-base? ...
+    """
+    found = find_pretrained_folder(source)
+    path = Path(found)
+    if path.is_dir() or "://" in found:
+        return found
+    # Here, as both take long to import.
+    from speechbrain_merit.config import suggestion
+    from speechbrain_merit.lobes.speech_model_loading import could_be_on_hub
+
+    if could_be_on_hub(found):
+        return found
+    beside = [p.name for p in path.parent.glob("*") if p.is_dir()]
+    raise FileNotFoundError(
+        f"There is no folder {found}.{suggestion(path.name, beside + _NAMES)} "
+        "Give a model's folder, merit-base, or OWNER/NAME for one on the hub."
+    )
+
+
 def copy_pretrained_folder(
     source: Path, destination: Path, half_precision: bool
 ) -> None:
@@ -210,8 +254,12 @@ def load_model(folder: str | Path) -> JointModel:
     ...
     FileNotFoundError: nowhere holds no hyperparams.yaml: give the ...
     """
-    model = load_hyperpyyaml(_read_hyperparameters(folder))["model"]
-    model.load_state_dict(read_weights(folder))
+    text = _read_hyperparameters(folder)
+    with naming_file(Path(folder) / HYPERPARAMETERS):
+        model = load_hyperpyyaml(text)["model"]
+    weights = read_weights(folder)
+    check_weights(model, weights, folder)
+    model.load_state_dict(weights)
     return model
 
 
@@ -241,8 +289,10 @@ def read_encoder_config(folder: str | Path) -> dict[str, Any]:
     >>> read_encoder_config(folder)
     {'model_type': 'wavlm'}
     """
-    model = ruamel.yaml.YAML().load(_read_hyperparameters(folder))["model"]
-    return dict(model.get("classifier", model)["encoder"]["config"])
+    text = _read_hyperparameters(folder)
+    with naming_file(Path(folder) / HYPERPARAMETERS):
+        model = ruamel.yaml.YAML().load(text)["model"]
+        return dict(model.get("classifier", model)["encoder"]["config"])
 
 
 def read_emotions(path: str | Path) -> list[str]:
@@ -268,8 +318,9 @@ def read_emotions(path: str | Path) -> list[str]:
     ['angry', 'sad']
     """
     encoder = CategoricalEncoder()
-    encoder.load(path)
-    return [encoder.ind2lab[index] for index in sorted(encoder.ind2lab)]
+    with naming_file(path):
+        encoder.load(path)
+        return [encoder.ind2lab[index] for index in sorted(encoder.ind2lab)]
 
 
 def _read_hyperparameters(folder: str | Path) -> str:
@@ -279,7 +330,8 @@ def _read_hyperparameters(folder: str | Path) -> str:
             f"{folder} holds no hyperparams.yaml: give the 'pretrained' "
             "folder of a finished experiment."
         )
-    return path.read_text(encoding="utf-8")
+    with naming_file(path):
+        return path.read_text(encoding="utf-8")
 
 
 def _inline_models(node: object, yaml: ruamel.yaml.YAML) -> None:

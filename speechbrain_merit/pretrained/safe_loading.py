@@ -11,7 +11,9 @@ Authors
 
 import contextlib
 import functools
+import itertools
 import math
+import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -25,6 +27,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_merit import lobes
+from speechbrain_merit.data.reading_errors import naming_file
 
 from .encoder_settings import checked_settings
 from .folder import read_emotions
@@ -34,6 +37,10 @@ from .weights import check_weights, read_weight_file
 _MOST_BYTES = 200_000
 # Low enough that sizes which are no tensor's ask for no memory to speak of.
 _LARGEST_SIZE = 4096
+# Per second of a recording. Encoders have 50 frames, and attention takes the
+# square of them; the first convolution of WavLM gives 1.6 million values.
+_MOST_FRAMES = 200
+_MOST_VALUES = 10_000_000
 
 
 def load_safely(
@@ -149,7 +156,7 @@ def _build(
 ) -> tuple[nn.Module, int]:
     """Builds what the file says, with random weights that do not stay."""
     lengths = (length for tensor in weights.values() for length in tensor.shape)
-    try:
+    with naming_file(path, "It describes no model."):
         loader = _PartLoader(path.read_text(encoding="utf-8"))
         loader.largest = max(_LARGEST_SIZE, *lengths)
         top = loader.get_single_node()
@@ -164,13 +171,30 @@ def _build(
             raise ValueError(f"the model is a {type(model).__name__}.")
         if type(rate_hz) is not int or not 1 <= rate_hz <= 10**6:
             raise ValueError(f"sample_rate_hz must not be {rate_hz!r}.")
-    # A file of strangers may break anywhere, also what parses it.
-    except Exception as error:
-        raise ValueError(
-            f"{path} describes no model: {type(error).__name__}: "
-            f"{str(error)[:1000]}"
-        ) from error
+        _check_costs(model, rate_hz)
     return model, rate_hz
+
+
+def _check_costs(model: nn.Module, rate_hz: int) -> None:
+    """Refuses what takes memory out of proportion to a recording."""
+    for part in model.modules():
+        sizes: list[tuple[int, int]] = []
+        if isinstance(part, lobes.SpeechEncoder):
+            frames = rate_hz / part.samples_per_frame
+            if frames > _MOST_FRAMES:
+                raise ValueError(f"an encoder of {frames:.0f} frames a second")
+            # Whisper has neither, and its convolutions are always the same.
+            dims, strides = (
+                getattr(part.config, f"conv_{name}", ())
+                for name in ("dim", "stride")
+            )
+            steps = itertools.accumulate(strides, operator.mul)
+            sizes = list(zip(dims, steps, strict=True))
+        elif isinstance(part, lobes.SpectralFrontend):
+            sizes = [(part.num_bins, part.hop_length)]
+        values = max((rate_hz * size / step for size, step in sizes), default=0)
+        if values > _MOST_VALUES:
+            raise ValueError(f"a layer of {values:.0f} values a second")
 
 
 def _encoder(
@@ -266,17 +290,14 @@ def _is_plain(value: Any, largest: int, depth: int = 2) -> bool:
 
 def _read_labels(path: Path) -> CategoricalEncoder:
     labels = CategoricalEncoder()
-    try:
-        emotions = read_emotions(path)
+    emotions = read_emotions(path)
+    with naming_file(path):
         wrong = [name for name in emotions if not _is_name(name)]
         if wrong:
             raise ValueError(f"{wrong} are no names")
         labels.update_from_iterable(emotions)
         if not emotions or len(labels) != len(emotions):
             raise ValueError(f"{emotions} are not distinct")
-    # A file of strangers may break anywhere.
-    except Exception as error:
-        raise ValueError(f"{path} names no emotions: {error}") from error
     return labels
 
 

@@ -212,7 +212,7 @@ class WholeCheckpointer(Checkpointer):
         """
         try:
             super().load_checkpoint(checkpoint)
-        except (RuntimeError, ValueError, KeyError) as error:
+        except Exception as error:
             raise ValueError(
                 f"{checkpoint.path} does not fit this training: {error}. "
                 "Give the keys that it was trained with, or another "

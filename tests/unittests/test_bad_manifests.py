@@ -35,8 +35,10 @@ FIELDS = {
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "cannot be read as a manifest"),
-        ('{"a": {', "cannot be read as a manifest"),
+        ("", "cannot be read: JSONDecodeError"),
+        ('{"a": {', "cannot be read: JSONDecodeError"),
+        ("[" * 10**5, "cannot be read: RecursionError"),
+        ("\udcff", "cannot be read: UnicodeDecodeError"),
         ('{"a": {}, "b": {}, "a": {}}', "a occurs more than once"),
         ("[1, 2]", "must map the identity of every item"),
         ('{"a": "a.wav"}', "must map the identity of every item"),
@@ -44,7 +46,7 @@ FIELDS = {
 )
 def test_files_that_are_no_manifests(tmp_path, text, message):
     path = tmp_path / "train.json"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(ValueError, match=f"train.json .*{message}"):
         read_manifest(path)
 
@@ -59,6 +61,11 @@ def test_files_that_are_no_manifests(tmp_path, text, message):
         ({"duration_s": float("nan")}, "duration_s nan"),
         ({"start_s": -0.5}, "start_s -0.5"),
         ({"start_s": None}, "start_s None"),
+        ({"start_s": True}, "start_s True"),
+        ({"wav": ["a.wav"]}, r"wav \['a.wav'\], which must be a text"),
+        ({"speaker": 3}, "speaker 3"),
+        ({"emotion": {}}, "emotion {}"),
+        ({"noisy_wav": 1}, "noisy_wav 1"),
     ],
 )
 def test_utterances_that_cannot_be(tmp_path, change, message):

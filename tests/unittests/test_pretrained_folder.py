@@ -10,14 +10,20 @@ from toy_model import EMOTIONS, take_all_for_speech, write_experiment
 
 from speechbrain.inference.classifiers import EncoderClassifier
 from speechbrain.inference.enhancement import WaveformEnhancement
+from speechbrain_merit.command_line import main
+from speechbrain_merit.config import compose
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.inference.stock_adapters import (
     EmotionEmbedding,
     EmotionScores,
 )
 from speechbrain_merit.lobes import EnhanceThenClassify
+from speechbrain_merit.lobes.speech_model_loading import load_speech_model
+from speechbrain_merit.pretrained import MERIT_BASE
+from speechbrain_merit.pretrained.borrowing import replace_encoder_source
 from speechbrain_merit.pretrained.folder import (
     copy_pretrained_folder,
+    find_model,
     find_pretrained_folder,
     load_model,
 )
@@ -191,6 +197,59 @@ def test_models_of_one_task(tmp_path, noisy, task, stock, other):
 def test_an_experiment_stands_for_its_model(folder):
     assert find_pretrained_folder(folder.parent) == str(folder)
     assert find_pretrained_folder(folder) == str(folder)
+
+
+@pytest.mark.parametrize("name", ["merit-base", "merit-mini"])
+def test_names_of_what_is_shipped_are_looked_up_here(
+    name, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    assert find_model(name) == str(MERIT_BASE)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("results/mini/sparse_merti", "Did you mean sparse_merit?"),
+        ("results/mni", "Did you mean mini?"),
+        ("merit-bsae", "Did you mean merit-base?"),
+        *(
+            (name, "")
+            for name in ("./x", "../x/y", "~/x", "/no/where", "a b/c")
+        ),
+    ],
+)
+def test_a_folder_that_is_not_there_needs_no_network(
+    name, hint, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results" / "mini" / "sparse_merit").mkdir(parents=True)
+    (tmp_path / "variant.yaml").write_text(f"pretrained_folder: {name}")
+    composed = compose(tmp_path / "variant.yaml")
+    for load in (
+        JointEnhancementClassifier.from_hparams,
+        JointEnhancementClassifier.from_plain,
+        lambda name: main(["demo", "--model", name]) and find_model(name),
+    ):
+        with pytest.raises(FileNotFoundError) as error:
+            load(name)
+        assert str(error.value).startswith(
+            f"There is no folder {name}.{hint and ' '}{hint}"
+        )
+    with pytest.raises(FileNotFoundError, match="There is no folder"):
+        load_speech_model(name, None, "save")
+    with pytest.raises(FileNotFoundError, match=f"{name} holds no hyperparams"):
+        replace_encoder_source(composed, test_only=False)
+
+
+def test_names_of_the_hub_are_told_by_their_form(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert find_model("who/merit-1.0_x") == "who/merit-1.0_x"
+    assert find_model("https://x.org/m") == "https://x.org/m"
+    (tmp_path / "who" / "here").mkdir(parents=True)
+    assert find_model("who/here") == "who/here"
+    with pytest.raises(FileNotFoundError):
+        find_model("who/merit-1.0_x")
 
 
 def test_a_cascade_has_embeddings_too(tmp_path, noisy):

@@ -138,5 +138,7 @@ def test_a_folder_of_before_continues_with_a_warning(tmp_path, caplog):
 def test_a_damaged_record_is_named(tmp_path, content):
     start(tmp_path)
     (tmp_path / "begun_with.json").write_text(content)
-    with pytest.raises(ValueError, match="begun_with.json is damaged"):
+    with pytest.raises(
+        ValueError, match="begun_with.json cannot be read.*Delete"
+    ):
         start(tmp_path)

@@ -213,5 +213,6 @@ class EvaluationMixer:
             source = self.sources[condition]
             crop = NoiseCrop(noise, noise_offset)
             return mix_at_snr(speech, source.read(crop, len(speech)), snr_db)
-        except (ValueError, KeyError) as error:
+        # Whatever is wrong with a plan of strangers.
+        except Exception as error:
             raise ValueError(f"Mixture {mixture_id}: {error}") from error

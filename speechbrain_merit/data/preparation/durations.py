@@ -8,6 +8,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import contextlib
 import functools
 import json
 from collections.abc import Mapping, Sequence
@@ -94,14 +95,16 @@ def _read_cache(cache_file: Path) -> dict[_Stamp, float]:
     if not cache_file.is_file():
         return {}
     known = {}
-    text = cache_file.read_text(encoding="utf-8")
+    text = cache_file.read_text(encoding="utf-8", errors="replace")
     # What follows the last line break was cut off by a kill.
     whole, _, rest = text.rpartition("\n")
     if rest:
         cache_file.write_text(whole + "\n" if whole else "", encoding="utf-8")
     for line in whole.splitlines():
-        *stamp, duration_s = json.loads(line)
-        known[tuple(stamp)] = duration_s
+        # What is damaged is measured again.
+        with contextlib.suppress(Exception):
+            *stamp, duration_s = json.loads(line)
+            known[tuple(stamp)] = float(duration_s)
     return known
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from speechbrain.utils.logger import get_logger
 from speechbrain_merit.data.contained_paths import check_paths
 from speechbrain_merit.data.manifests import NOISE_SPLITS, read_manifest
+from speechbrain_merit.data.reading_errors import naming_file
 
 from .files import find_audio, layout_error
 from .tables import open_table
@@ -227,7 +228,7 @@ def _from_manifests(manifests: Mapping[str, str]) -> list[Recording]:
     found = []
     for split, file in manifests.items():
         for fields in _items(Path(file)):
-            if not fields.get("wav"):
+            if not isinstance(fields.get("wav"), str) or not fields["wav"]:
                 raise ValueError(f"{file} has an item without the field wav.")
             path = _ROOT.sub("", fields["wav"])
             check_paths(file, [path])
@@ -239,7 +240,10 @@ def _from_manifests(manifests: Mapping[str, str]) -> list[Recording]:
 def _items(file: Path) -> list[dict[str, Any]]:
     if file.suffix.lower() not in (".csv", ".tsv"):
         return list(read_manifest(file).values())
-    with file.open(encoding="utf-8-sig", newline="") as stream:
+    with (
+        naming_file(file),
+        file.open(encoding="utf-8-sig", newline="") as stream,
+    ):
         return list(open_table(stream))
 
 

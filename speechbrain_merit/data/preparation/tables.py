@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from speechbrain.utils.logger import get_logger
+from speechbrain_merit.data.reading_errors import naming_file
 
 logger = get_logger(__name__)
 
@@ -51,17 +52,20 @@ def read_table(
     >>> read_table(path, ["FileName", "EmoClass"])
     [{'FileName': 'a.wav', 'EmoClass': 'A'}, {'FileName': 'b.wav', 'EmoClass': None}]
     """
-    with open(
-        path, encoding="utf-8-sig", errors="replace", newline=""
-    ) as stream:
+    with (
+        naming_file(path),
+        open(
+            path, encoding="utf-8-sig", errors="replace", newline=""
+        ) as stream,
+    ):
         reader = open_table(stream)
         headings = [name.strip() for name in reader.fieldnames or ()]
         reader.fieldnames = headings
         missing = [name for name in required if name not in headings]
         if missing:
             raise ValueError(
-                f"{path} has no column {', '.join(missing)}: its columns are "
-                f"{', '.join(headings) or 'none'}."
+                f"it has no column {', '.join(missing)}: its columns are "
+                f"{', '.join(headings) or 'none'}"
             )
         absent = [name for name in optional if name not in headings]
         if absent:

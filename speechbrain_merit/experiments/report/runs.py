@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from speechbrain_merit.data.reading_errors import naming_file
 from speechbrain_merit.metrics.conditions import Condition
 from speechbrain_merit.metrics.results import MIXTURE_COLUMNS
 
@@ -213,17 +214,39 @@ def read_run(folder: str | Path, system: str | None = None) -> Run:
     FileNotFoundError: [Errno 2] No such file or directory: 'nowhere/results...
     """
     folder = Path(folder)
-    results = json.loads((folder / RESULTS).read_text("utf-8"))
-    with open(folder / UTTERANCES, encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    if not rows:
-        raise ValueError(f"{folder / UTTERANCES} holds no utterance.")
-    if not set(MIXTURE_COLUMNS) <= set(rows[0]):
-        raise ValueError(
-            f"{folder / UTTERANCES} does not name the speakers: an earlier "
-            "version wrote it. Test the model again, with the command that "
-            "trained it and --test_only."
+    advice = "Test the model again, as it was trained, with --test_only."
+    with naming_file(folder / RESULTS, advice):
+        results = json.loads((folder / RESULTS).read_text("utf-8"))
+        names = ("system", "corpus", "fold", "seed")
+        identity: dict[str, Any] = {name: str(results[name]) for name in names}
+        # Results of earlier versions have none.
+        calibration = results.get("calibration")
+        if calibration is not None:
+            errors = [
+                calibration["ece"],
+                calibration.get("uncalibrated_ece") or {},
+            ]
+            numbers = [*errors[0].values(), *errors[1].values()]
+            sum(numbers, calibration["temperature"] or 0)
+    if system is not None:
+        identity["system"] = system
+    with naming_file(folder / UTTERANCES, advice):
+        return Run(
+            folder,
+            **identity,
+            calibration=calibration,
+            **_read_scores(folder / UTTERANCES),
         )
+
+
+def _read_scores(path: Path) -> dict[str, Any]:
+    """Reads the fields of a run that are in its table."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream, restval="", strict=True))
+    if not rows:
+        raise ValueError("it holds no utterance")
+    if not set(MIXTURE_COLUMNS) <= set(rows[0]):
+        raise ValueError("it lacks the speakers: an earlier version wrote it")
     speakers = dict(sorted((row["utterance"], row["speaker"]) for row in rows))
     lines = {name: number for number, name in enumerate(speakers)}
     found = [_condition(row) for row in rows]
@@ -243,39 +266,39 @@ def read_run(folder: str | Path, system: str | None = None) -> Run:
 
     emotions = _emotions(rows)
     indices = {"": -1, **{name: i for i, name in enumerate(emotions)}}
-    # What a system without classes says of the true one is nothing.
-    index = indices.__getitem__ if emotions else lambda name: -1
+
+    def index(name: str) -> int:
+        # What a system without classes says of the true one is nothing.
+        if not emotions:
+            return -1
+        if name not in indices:
+            raise ValueError(f"it has no posterior_{name}, but {name!r}")
+        return indices[name]
+
     scores = {
         metric: grid(metric, _number)
         for metric in rows[0]
         if _NOISY + metric in rows[0]
     }
     scores = {m: s for m, s in scores.items() if not np.isnan(s).all()}
-    return Run(
-        folder=folder,
-        system=system or results["system"],
-        corpus=results["corpus"],
-        fold=str(results["fold"]),
-        seed=str(results["seed"]),
-        emotions=emotions,
-        conditions=tuple(conditions),
-        utterances=tuple(speakers),
-        speakers=tuple(speakers.values()),
-        true=grid("true", index),
-        predicted=grid("predicted", index),
-        scores=scores,
-        noise_types=grid("noise_type", str),
-        noisy={metric: grid(_NOISY + metric, _number) for metric in scores},
-        mixtures={
+    return {
+        "emotions": emotions,
+        "conditions": tuple(conditions),
+        "utterances": tuple(speakers),
+        "speakers": tuple(speakers.values()),
+        "true": grid("true", index),
+        "predicted": grid("predicted", index),
+        "scores": scores,
+        "noise_types": grid("noise_type", str),
+        "noisy": {m: grid(_NOISY + m, _number) for m in scores},
+        "mixtures": {
             (row["utterance"], row["condition"]): {
                 **{column: row[column] for column in MIXTURE_COLUMNS},
                 "emotion": row["true"],
             }
             for row in rows
         },
-        # Results of earlier versions have none.
-        calibration=results.get("calibration"),
-    )
+    }
 
 
 def _number(text: str) -> float:

@@ -62,10 +62,19 @@ class PlannedRun:
         return f"{self.folder.parent.name}/{self.folder.name}"
 
     @property
+    def conditions(self) -> list[dict[str, Any]] | None:
+        """Its results; None where there are none, or they are damaged."""
+        path = self.folder / "results.json"
+        try:
+            return list(json.loads(path.read_text("utf-8"))["conditions"])
+        except Exception:
+            return None
+
+    @property
     def is_finished(self) -> bool:
         """Whether it has come to its end, where train.py removes a file."""
         going_on = any(self.folder.glob("test_progress_*"))
-        return (self.folder / "results.json").is_file() and not going_on
+        return self.conditions is not None and not going_on
 
     @property
     def has_model(self) -> bool:

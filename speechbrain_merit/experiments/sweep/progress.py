@@ -5,7 +5,6 @@ Authors
 """
 
 import datetime
-import json
 from collections.abc import Sequence
 
 from tqdm import tqdm
@@ -119,9 +118,7 @@ def summary_text(
     }
     table = [("run", "status", "time", *columns)]
     for run, status, duration_s, _ in rows:
-        path, conditions = run.folder / "results.json", []
-        if path.is_file():
-            conditions = json.loads(path.read_text("utf-8"))["conditions"]
+        conditions = run.conditions or []
         scores = (
             mean_text(
                 [c for c in conditions if c["noise"] == noise], task, key, 3

@@ -4,65 +4,12 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Reads a checkpoint of tensors, numbers, texts, lists and dictionaries.
-
-    The tensors stay in the file until they are used, so that a checkpoint of
-    any size takes no memory. Compressed ones, which may grow without bound,
-    are refused: PyTorch writes none.
-
-    Arguments
-    ---------
-    path : str or Path
-        What `torch.save` wrote.
-
-    Returns
-    -------
-    dict
-        Its contents.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is damaged, or holds anything that would run code.
-
-    Example
-    -------
-    >>> path = Path(getfixture("tmpdir")) / "weights.pt"
-    >>> torch.save({"model": {"bias": torch.zeros(2)}}, path)
-    >>> read_checkpoint(path)
-    {'model': {'bias': tensor([0., 0.])}}
-    """
-    with Path(path).open("rb") as file:
-        # Files of torch before 1.6 cannot be mapped.
-        mappable = zipfile.is_zipfile(file)
-    try:
-        if mappable:
-            _check_archive(path)
-        contents = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=mappable
-        )
-    except Exception as error:
-        # Broken files raise errors of nearly every kind.
-        raise ValueError(
-            f"{path} is refused: it is damaged, or holds more than tensors "
-            f"and plain values. {type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(contents, dict):
-        raise ValueError(
-            f"{path} holds a {type(contents).__name__}, not a dictionary."
-        )
-    return contents
+from speechbrain_merit.pretrained.weights import read_checkpoint
 
 
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
@@ -145,9 +92,3 @@ def holds_all(tensor: torch.Tensor) -> bool:
         and not tensor.is_quantized
         and 0 < tensor.nbytes <= tensor.untyped_storage().nbytes()
     )
-
-
-def _check_archive(path: str | Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        if any(info.compress_type for info in archive.infolist()):
-            raise ValueError("it is compressed")
