@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from esc10_prepare import read_esc10
+from trimming import speech_bounds
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_merit.data.manifests import UTTERANCE_SPLITS
@@ -29,7 +30,6 @@ from speechbrain_merit.data.preparation import (
     report_skipped,
     write_manifests,
 )
-from speechbrain_merit.data.preparation.trimming import speech_bounds
 
 logger = get_logger(__name__)
 

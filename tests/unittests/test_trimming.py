@@ -8,8 +8,7 @@ import math
 
 import pytest
 import torch
-
-from speechbrain_merit.data.preparation.trimming import speech_bounds
+from trimming import speech_bounds
 
 RATE_HZ = 16000
 

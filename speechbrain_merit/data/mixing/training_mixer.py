@@ -5,6 +5,7 @@ Authors
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -51,6 +52,14 @@ class TrainingMixer:
     num_mixtures : int
         So many mixtures of every utterance, one an epoch, which then come
         again in the same order; 0: another one in every epoch.
+    generated_noise : callable, optional
+        Makes of the noises a source that draws other kinds, too, as
+        `GeneratedNoise` does.
+    rooms : callable, optional
+        Gives speech as it is heard and as it is to be restored, as
+        `put_in_room` does; not that of given pairs.
+    channel_augmentation : Augmenter, optional
+        Changes the mixture and the target alike, e.g. their bandwidth.
 
     Raises
     ------
@@ -71,6 +80,9 @@ class TrainingMixer:
         mixture_augmentation: Augmenter | None = None,
         read: Callable[..., torch.Tensor] = read_mono,
         num_mixtures: int = 0,
+        generated_noise: Callable[[NoiseSource], Any] | None = None,
+        rooms: Callable[..., tuple[torch.Tensor, ...]] | None = None,
+        channel_augmentation: Augmenter | None = None,
     ) -> None:
         if snr_low_db > snr_high_db:
             raise ValueError(
@@ -80,7 +92,7 @@ class TrainingMixer:
             raise ValueError(
                 f"clean_probability is {clean_probability}, not in [0, 1]."
             )
-        self.noises = noises
+        self.noises = generated_noise(noises) if generated_noise else noises
         self.sample_rate_hz = sample_rate_hz
         self.snr_low_db = snr_low_db
         self.snr_high_db = snr_high_db
@@ -90,6 +102,8 @@ class TrainingMixer:
         self.speech_augmentation = speech_augmentation
         self.mixture_augmentation = mixture_augmentation
         self.read = read
+        self.rooms = rooms
+        self.channel_augmentation = channel_augmentation
         self.num_mixtures = num_mixtures
         # Shared memory, so that loader processes see the epoch change.
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
@@ -150,6 +164,11 @@ class TrainingMixer:
             mixture = self._add_noise(signals, generator_for("mix", *purpose))
         except ValueError as error:
             raise ValueError(f"Utterance {utterance_id}: {error}") from error
+        mixture.noisy, mixture.speech = _augment(
+            self.channel_augmentation,
+            torch.stack([mixture.noisy, mixture.speech]),
+            ("channel", *purpose),
+        )
         mixture.noisy = _augment(
             self.mixture_augmentation,
             mixture.noisy.unsqueeze(0),
@@ -172,15 +191,22 @@ class TrainingMixer:
     def _add_noise(
         self, signals: torch.Tensor, generator: torch.Generator
     ) -> Mixture:
-        speech = signals[0]
+        speech = target = signals[0]
         clean, position = torch.rand(2, generator=generator).tolist()
+        if self.rooms is not None and len(signals) == 1:
+            speech, target = self.rooms(speech, generator)
         if clean < self.clean_probability:
-            return Mixture(speech, speech, torch.zeros_like(speech))
+            return Mixture(speech, target, torch.zeros_like(speech))
         if len(signals) == 2:
             return Mixture(signals[1], speech, signals[1] - speech)
         _, noise = self.noises.draw(len(speech), generator)
         width = self.snr_high_db - self.snr_low_db
-        return mix_at_snr(speech, noise, self.snr_low_db + position * width)
+        mixture = mix_at_snr(speech, noise, self.snr_low_db + position * width)
+        if target is not speech:
+            # As loud as the speech is in the mixture.
+            gain = mixture.speech.abs().max() / speech.abs().max()
+            mixture.speech = target * gain
+        return mixture
 
 
 def _augment(

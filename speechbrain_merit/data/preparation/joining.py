@@ -11,6 +11,7 @@ from typing import Any
 
 from speechbrain_merit.data.labels import map_label
 from speechbrain_merit.data.manifests import (
+    NOISE_SPLITS,
     UTTERANCE_SPLITS,
     manifest_paths,
     of_corpus,
@@ -18,8 +19,6 @@ from speechbrain_merit.data.manifests import (
 )
 
 from .output import write_manifests
-
-Entries = dict[str, dict[str, Any]]
 
 
 def join_corpora(
@@ -97,78 +96,55 @@ def join_corpora(
         raise ValueError(
             f"{unknown} are none of the corpora, which are {[*prepare]}."
         )
-    joined: dict[str, Entries] = {n: {} for n in manifest_paths("")}
+    joined: dict[str, dict[str, Any]] = {n: {} for n in manifest_paths("")}
     heard: dict[tuple[str, float], str] = {}
     for corpus, prepare_corpus in prepare.items():
         folder = Path(manifest_folder) / corpus
         own_fold = of_corpus(fold, corpus)
+        own_noise = noise_folder and of_corpus(noise_folder, corpus)
         prepare_corpus(
             data_folder=of_corpus(data_folder, corpus),
-            noise_folder=noise_folder and of_corpus(noise_folder, corpus),
+            noise_folder=own_noise,
             manifest_folder=folder,
             sample_rate_hz=sample_rate_hz,
             fold=int(own_fold) if own_fold.isdigit() else own_fold,
             seed=seed,
             **options.get(corpus, {}),
         )
-        mapping = _mapping_of(corpus, label_mapping)
+        # What is for one corpus comes after what is for all.
+        mapping: dict[str | None, str | None] = {
+            key.removeprefix(f"{corpus}:"): label_mapping[key]
+            for key in sorted(label_mapping, key=lambda key: ":" in key)
+        }
         for name, path in manifest_paths(folder).items():
             if corpus in left_out and name.endswith(("train", "valid")):
                 continue
             for identity, fields in read_manifest(path).items():
-                fields["corpus"] = corpus
+                fields = {"start_s": 0.0, **fields, "corpus": corpus}
                 if name in UTTERANCE_SPLITS:
                     fields["emotion"] = map_label(
                         fields["emotion"], emotions, mapping, corpus
                     )
-                elif _is_known(name, fields, noise_folder, heard):
-                    continue
+                else:
+                    wav = fields["wav"].replace("{noise_root}", str(own_noise))
+                    place = (os.path.realpath(wav), fields["start_s"])
+                    if heard.get(place, name) != name:
+                        raise ValueError(
+                            f"{wav} is in {heard[place]} of one corpus and in "
+                            f"{name} of {corpus}: give the corpora noise "
+                            "folders of their own, or divide it alike."
+                        )
+                    if place in heard:
+                        continue
+                    heard[place] = name
                 joined[name][f"{corpus}_{identity}"] = fields
-    _write(joined, manifest_folder)
-
-
-def _mapping_of(
-    corpus: str, mapping: Mapping[str, str | None]
-) -> dict[str | None, str | None]:
-    # Sorted: what is for one corpus comes after what is for all.
-    found: dict[str | None, str | None] = {}
-    for key in sorted(mapping, key=lambda key: ":" in key):
-        name, _, label = key.rpartition(":")
-        if name in ("", corpus):
-            found[label] = mapping[key]
-    return found
-
-
-def _is_known(
-    split: str,
-    fields: dict[str, Any],
-    noise_folder: str | None,
-    heard: dict[tuple[str, float], str],
-) -> bool:
-    """Whether another corpus has named the noise, for the same use."""
-    folder = of_corpus(noise_folder, fields["corpus"])
-    path = fields["wav"].replace("{noise_root}", folder)
-    place = (os.path.realpath(path), fields.setdefault("start_s", 0.0))
-    other = heard.get(place)
-    heard.setdefault(place, split)
-    if other not in (None, split):
-        raise ValueError(
-            f"{path} is in {other} of one corpus and in {split} of "
-            f"{fields['corpus']}: give the corpora noise folders of their own, "
-            "or noise options that divide it alike."
-        )
-    return other == split
-
-
-def _write(joined: Mapping[str, Entries], manifest_folder: str | Path) -> None:
-    """Writes manifests whose items all have the same fields."""
     for entries in joined.values():
         keys = dict.fromkeys(key for e in entries.values() for key in e)
         for identity, fields in entries.items():
             entries[identity] = {**dict.fromkeys(keys), **fields}
     write_manifests(
         {name: joined[name] for name in UTTERANCE_SPLITS},
-        {n[6:]: joined[n] for n in joined if n not in UTTERANCE_SPLITS},
+        {name: joined[f"noise_{name}"] for name in NOISE_SPLITS},
         manifest_folder,
         # As far as the corpora allow it, which have been checked.
         may_be_empty=[name for name in joined if name.startswith("noise_")],
