@@ -576,6 +576,7 @@ class DualTaskBrain(MultiTaskBrain):
             self.hparams.sample_rate_hz,
             self.eval_precision,
             batches=self.test_batches,
+            files=test_files(vars(self.hparams), self.datasets["test"].data),
         )
 
     def load_best_weights(self, max_key=None, min_key=None):
@@ -633,6 +634,15 @@ def noise_source(hparams, split):
     return hparams["noises"](manifest=manifest)
 
 
+def test_files(hparams, plan):
+    """Names the files of speech and noise that a test reads."""
+    sources = {s: noise_source(hparams, s) for s in ("seen", "unseen")}
+    for fields in plan.values():
+        yield from filter(None, (fields["wav"], fields["noisy_wav"]))
+        if fields["noise"] is not None:
+            yield sources[fields["condition"]].path_of(fields["noise"])
+
+
 def plan_evaluation(hparams):
     """Writes the mixtures of the development and the test set."""
     manifests = manifest_paths(hparams["manifest_folder"])
@@ -675,11 +685,17 @@ def prepare(hparams):
     plan_evaluation(hparams)
 
 
-def check_data(hparams, record):
+def check_data(hparams, record, before):
     """Compares the training's data with those that it was begun with."""
     names = ("train", "valid", "noise_train", "noise_valid")
     paths = manifest_paths(hparams["manifest_folder"])
-    record.check("data", file_sums(paths[name] for name in names))
+    try:
+        record.check("data", file_sums(paths[name] for name in names))
+    except ValueError:
+        # As they were, before the preparation wrote others.
+        for path, content in before.items():
+            path.write_bytes(content)
+        raise
     record.write()
 
 
@@ -844,9 +860,11 @@ if __name__ == "__main__":
         sb.create_experiment_directory(
             experiment_directory=hparams["output_folder"]
         )
+        manifests = Path(hparams["manifest_folder"]).glob("*.json")
+        before = {path: path.read_bytes() for path in manifests}
         if not hparams["skip_prep"]:
             run_on_main(prepare, kwargs={"hparams": hparams})
-        run_on_main(check_data, args=[hparams, record])
+        run_on_main(check_data, args=[hparams, record, before])
         hyperparameters_file = (
             Path(hparams["output_folder"]) / "hyperparams.yaml"
         )

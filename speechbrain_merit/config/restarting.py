@@ -43,6 +43,11 @@ CHANGE_NOTHING = frozenset(
     early_stopping_epochs early_stopping_warmup nonfinite_patience
     """.split()
 )
+# Of the first keys of these, what results depend on all the same.
+_CHANGE_RESULTS = {
+    *"test_snrs_db enhancement_metrics eval_precision number_of_epochs".split(),
+    *"early_stopping_epochs early_stopping_warmup".split(),
+}
 # What a test of a finished training may be given beyond that.
 _CHANGE_NO_TEST = {"batch_size", "pretrained_folder", "number_of_epochs"}
 _NOT_SET = "not set"
@@ -205,6 +210,16 @@ class TrainingRecord:
                 "output_folder. To continue it all the same, delete "
                 f"{self.path}."
             )
+
+    @property
+    def changes_results(self) -> bool:
+        """Whether settings that were compared give other results."""
+        before, now = (x.get("settings", {}) for x in (self.before, self.now))
+        return any(
+            before.get(key) != now.get(key)
+            for key in {*before, *now}
+            if key.split(".")[0] in _CHANGE_RESULTS
+        )
 
     def write(self) -> None:
         """Keeps what was compared, for the next start."""

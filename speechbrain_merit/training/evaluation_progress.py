@@ -2,13 +2,14 @@
 
 Scores such as PESQ take longer than the model itself: a large test lasts for
 hours. Every utterance that is scored is a row of a file while the test runs,
-and is used again by the same test alone: of the same weights, mixtures,
+and is used again by the same test alone: of the same weights, mixtures, files,
 batches and metrics.
 
 Authors
  * The speechbrain-merit developers 2026
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -108,6 +109,14 @@ class EvaluationProgress:
         os.fsync(file.fileno())
 
 
+def _stamp(path: str) -> tuple[int, int] | None:
+    # Whoever reads it says that it is not there.
+    with contextlib.suppress(OSError):
+        status = os.stat(path)
+        return status.st_size, status.st_mtime_ns
+    return None
+
+
 def _checksum(content: bytes) -> bytes:
     return b"%08x" % zlib.crc32(content)
 
@@ -154,7 +163,10 @@ class RemainingBatches(Sampler):
 
 
 def identify(
-    weights: Mapping[str, torch.Tensor], *facts: Any, batches: Iterable
+    weights: Mapping[str, torch.Tensor],
+    *facts: Any,
+    batches: Iterable,
+    files: Iterable[str] = (),
 ) -> str:
     """Tells one test from another.
 
@@ -166,6 +178,8 @@ def identify(
         All else that the results depend on, as far as its `repr` tells.
     batches : iterable of list of int
         What is tested together.
+    files : iterable of str
+        What is read; files of another size or time of change are others.
 
     Returns
     -------
@@ -180,7 +194,9 @@ def identify(
     >>> one == identify({"a": torch.ones(2)}, ["stoi"], batches=[[0, 1]])
     False
     """
-    digest = hashlib.sha256(repr((facts, list(batches))).encode())
+    stamps = [(path, _stamp(path)) for path in sorted(set(files))]
+    facts = (facts, list(batches), stamps)
+    digest = hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape"))
     for name, tensor in sorted(weights.items()):
         digest.update(repr((name, tensor.dtype, tensor.shape)).encode())
         flat = tensor.detach().cpu().contiguous().reshape(-1)

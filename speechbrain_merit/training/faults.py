@@ -180,7 +180,8 @@ def _lost_loader(error: Exception) -> str:
         "the last checkpoint; for less memory, lower num_workers of "
         "train_dataloader_opts, valid_dataloader_opts and "
         "test_dataloader_opts, or cache_size of noises; where /dev/shm is "
-        f"full, also batch_size. {cause}"
+        "full, train with a lower batch_size in another output_folder. "
+        f"{cause}"
     )
 
 
@@ -290,10 +291,11 @@ class NonfiniteSteps:
         if count > patience:
             raise ValueError(
                 f"{message}; {count} steps of this epoch had to be left out, "
-                f"and nonfinite_patience is {patience}. Look at these files; "
-                "if they are sound, lower lr or --max_grad_norm, or give "
-                "--precision=fp32. No such step was taken: the same command "
-                "continues from the last checkpoint."
+                f"and nonfinite_patience is {patience}. Look at these files: "
+                "no such step was taken, and when they are mended, the same "
+                "command continues from the last checkpoint. If they are "
+                "sound, train in another output_folder with a lower lr or "
+                "--max_grad_norm, or with --precision=fp32."
             )
         logger.warning(
             "%s: this step is left out, %d of at most %d in an epoch",

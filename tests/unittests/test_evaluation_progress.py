@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 
 import pytest
 import torch
@@ -192,3 +193,17 @@ def test_what_changes_results_changes_the_identity():
     ]
     assert len(set(changed)) == len(changed)
     assert identity() == identity()
+
+
+def test_files_of_another_size_or_time_make_another_test(tmp_path):
+    path = tmp_path / "a.wav"
+    found = []
+    for content, time_s in (("a", 1), ("ab", 1), ("ab", 2), (None, 0)):
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_text(content)
+            os.utime(path, (time_s, time_s))
+        files = [str(path), str(path)]
+        found += [identify({}, batches=[], files=files)]
+        assert identify({}, batches=[], files=files[:1]) == found[-1]
+    assert len(set(found)) == len(found)

@@ -239,7 +239,7 @@ def test_a_folder_that_is_not_there_needs_no_network(
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         load_speech_model(name, None, "save")
     with pytest.raises(FileNotFoundError, match=f"{name} holds no hyperparams"):
-        replace_encoder_source(composed, test_only=False)
+        replace_encoder_source(composed)
 
 
 def test_names_of_the_hub_are_told_by_their_form(monkeypatch, tmp_path):

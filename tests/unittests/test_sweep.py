@@ -17,6 +17,7 @@ from speechbrain_merit.command_line import main
 from speechbrain_merit.config import (
     TrainingRecord,
     compose,
+    parse_arguments,
     read_overrides,
     training_settings,
 )
@@ -420,6 +421,36 @@ def test_a_finished_run_of_other_options_is_none_of_this_sweep(script):
     assert outcome.status == "failed"
     assert "- lr was 0.1, is 0.2" in outcome.reason
     assert journal(script).count(("start", "ser_only", "0", "None")) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "status"),
+    [
+        ("--num_workers=2", "finished before"),
+        ("--test_snrs_db=[5]", "finished"),
+        ("--number_of_epochs=9", "finished"),
+        ("--number_of_epochs=1", "failed"),
+    ],
+)
+def test_a_finished_run_of_another_test_is_tested_again(script, option, status):
+    recipe = script.parent / "recipes" / "mini" / TASK_FOLDER
+    recipe.mkdir(parents=True)
+    (recipe / CORPUS_FILE).write_text("{}")
+    (script.parent / "hparams" / "ser_only.yaml").write_text(
+        "{seed: 1, fold: 0, corpus: x, output_folder: x, num_workers: 0, "
+        "test_snrs_db: [0], number_of_epochs: 3}"
+    )
+    (run,) = plan(script, ["ser_only"])
+    sweep(script, [run])
+    _, options, overrides = parse_arguments(run.arguments)
+    composed = compose(run.arguments[0], overrides, script.parent)
+    record = TrainingRecord(run.folder / "save")
+    record.check("settings", training_settings(composed, options))
+    record.write()
+    (run.folder / "save" / "CKPT+1").mkdir()
+    (other,) = plan(script, ["ser_only"], options=[option])
+    assert sweep(script, [other])[run.name].status == status
+    assert len(journal(script)) == (4 if status == "finished" else 2)
 
 
 def test_a_run_without_its_last_step_is_not_finished(script):

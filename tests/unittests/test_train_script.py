@@ -1,11 +1,62 @@
 """Steps of an epoch, and batches from all over a dataset."""
 
+import json
 import math
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from speechbrain_merit.config import TrainingRecord
 from speechbrain_merit.data.batches import count_optimizer_steps, spread_batches
+from speechbrain_merit.data.mixing import NoiseSource
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def train():
+    """What train.py defines."""
+    found = runpy.run_path(str(ROOT / "train.py"), run_name="train")
+    return SimpleNamespace(**found)
+
+
+def test_manifests_of_refused_data_stay_as_they_were(train, tmp_path):
+    hparams = {"manifest_folder": tmp_path}
+    names = ("train", "valid", "noise_train", "noise_valid", "mixtures_test")
+    for name in names:
+        (tmp_path / f"{name}.json").write_text("{}")
+    train.check_data(hparams, TrainingRecord(tmp_path), {})
+    (tmp_path / "CKPT+1").mkdir()
+    before = {p: p.read_bytes() for p in tmp_path.glob("*.json")}
+    for name in names:
+        (tmp_path / f"{name}.json").write_text('{"a": 1}')
+    with pytest.raises(ValueError, match=r"(?s)data:\n- noise_train.json was"):
+        train.check_data(hparams, TrainingRecord(tmp_path), before)
+    assert {p: p.read_bytes() for p in before} == before
+
+
+def test_a_test_reads_its_speech_and_its_noise(train, tmp_path):
+    noise = {"wav": "{noise_root}/n.wav", "duration_s": 1, "noise_type": "x"}
+    for split in ("seen", "unseen"):
+        text = json.dumps({"n": {**noise, "wav": f"{{noise_root}}/{split}"}})
+        (tmp_path / f"noise_{split}.json").write_text(text)
+    hparams = {
+        "manifest_folder": tmp_path,
+        "noises": lambda manifest: NoiseSource(manifest, "/noise", 16000),
+    }
+    clean = {"wav": "a.wav", "noisy_wav": None, "noise": None}
+    plan = {
+        "a_clean": clean,
+        "a_given": {**clean, "noisy_wav": "given.wav"},
+        "a_seen": {**clean, "noise": "n", "condition": "seen"},
+        "a_unseen": {**clean, "noise": "n", "condition": "unseen"},
+    }
+    assert set(train.test_files(hparams, plan)) == {
+        *("a.wav", "given.wav", "/noise/seen", "/noise/unseen")
+    }
 
 
 @pytest.mark.parametrize(

@@ -161,12 +161,27 @@ class NoiseSource:
         index = torch.arange(crop.offset, crop.offset + num_samples)
         return recording[index % len(recording)]
 
-    def _decode(self, noise_id: str) -> torch.Tensor:
+    def path_of(self, noise_id: str) -> str:
+        """Names a recording's file.
+
+        Arguments
+        ---------
+        noise_id : str
+            Identity of the recording in its manifest.
+
+        Returns
+        -------
+        str
+            Where it is.
+        """
         fields = self.entries[noise_id]
         folder = of_corpus(self.noise_folder, fields.get("corpus"))
-        path = fields["wav"].replace("{noise_root}", folder)
+        return fields["wav"].replace("{noise_root}", folder)
+
+    def _decode(self, noise_id: str) -> torch.Tensor:
+        fields = self.entries[noise_id]
         return self.read_audio(
-            path,
+            self.path_of(noise_id),
             self.sample_rate_hz,
             fields.get("start_s", 0.0),
             fields["duration_s"],

@@ -118,12 +118,15 @@ class Scheduler:
         self.outcomes: dict[Path | None, Outcome] = {}
         self.waiting = list(runs)
         self.active: list[_Active] = []
+        # Finished, but with results of other tests than are wanted now.
+        self.anew: set[PlannedRun] = set()
         needed = {run.needs for run in runs}
         for run in runs:
             if run.is_finished and (run.has_model or run.folder not in needed):
                 reason = self._changes(run)
                 status = FAILED if reason else EARLIER
-                self._end(Outcome(run, status, reason=reason))
+                if run not in self.anew:
+                    self._end(Outcome(run, status, reason=reason))
         try:
             while self.waiting or self.active:
                 self._collect()
@@ -143,6 +146,8 @@ class Scheduler:
                 composed = compose(file, overrides, Path(self.script).parent)
                 settings = training_settings(composed, options)
                 record.check("settings", settings)
+                if record.changes_results:
+                    self.anew.add(run)
             except ValueError as error:
                 return str(error)
         return ""
@@ -192,7 +197,7 @@ class Scheduler:
             # A process of a sweep that was killed may live on.
             self.progress.busy(run.name)
             return
-        if run.is_finished and run.has_model:
+        if run.is_finished and run.has_model and run not in self.anew:
             # By the process that had the folder until now.
             self._end(Outcome(run, FINISHED))
             return
