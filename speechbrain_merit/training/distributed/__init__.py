@@ -2,8 +2,8 @@
 
 The processes are those that `torchrun` starts; SpeechBrain joins them and
 wraps the model in `DistributedDataParallel`. What is here makes their result
-that of one process with all of their batches: losses are those of the whole
-batch, every mixture of an evaluation is scored by exactly one process, and a
+that of one process with all of their batches, but for rounding and for dropout,
+which draws other numbers in each: losses are those of the whole batch, every mixture of an evaluation is scored by exactly one process, and a
 resumed process continues its own random numbers. In one process nothing here
 does anything.
 
