@@ -22,7 +22,7 @@ CORPUS_FILE = "corpus.yml"
 DEFAULT_CORPUS = "mini"
 # What several corpora are prepared by; their functions are added.
 _JOINED = """
-prepare_corpus: !name:speechbrain_merit.data.preparation.join_corpora
+prepare_corpus: !name:joining.join_corpora
     prepare: {}
     emotions: !ref <emotions>
     label_mapping: !ref <label_mapping>
@@ -97,8 +97,9 @@ def choose_corpus(script_folder: str | Path, name: Any = None) -> Path:
         )
     # The preparation script lies in the corpus's folder, and in a complete
     # recipe also beside train.py: as a link, which may be none on Windows, and
-    # so comes second.
-    for folder in (corpora[name], corpora[name].parent):
+    # so comes second. What joins several corpora lies beside them all.
+    place = corpora[name]
+    for folder in (place.parents[1], place, place.parent):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
     return corpora[name]

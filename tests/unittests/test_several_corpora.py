@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from made_corpora import make_noise, preparation, write_sound
 
+from recipes.joining import join_corpora
 from speechbrain.dataio.sampler import ReproducibleWeightedRandomSampler
 from speechbrain_merit.config import check_hyperparameters, compose
 from speechbrain_merit.data.batches import draw_shares
@@ -16,7 +17,6 @@ from speechbrain_merit.data.manifests import (
     read_manifest,
 )
 from speechbrain_merit.data.mixing import NoiseSource
-from speechbrain_merit.data.preparation import join_corpora
 from speechbrain_merit.losses.task_losses import class_weights
 
 ROOT = Path(__file__).parents[2]

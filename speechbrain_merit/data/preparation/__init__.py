@@ -7,7 +7,6 @@ Authors
 from .corpus import prepare_corpus
 from .durations import measure_durations
 from .files import audio_files, find_audio, layout_error, read_sound
-from .joining import join_corpora
 from .noise import prepare_noise
 from .output import report_skipped, write_manifests
 from .tables import number_or_none, read_table
@@ -18,7 +17,6 @@ __all__ = [
     "audio_files",
     "cyclic_split",
     "find_audio",
-    "join_corpora",
     "layout_error",
     "measure_durations",
     "number_or_none",

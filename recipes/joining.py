@@ -17,8 +17,7 @@ from speechbrain_merit.data.manifests import (
     of_corpus,
     read_manifest,
 )
-
-from .output import write_manifests
+from speechbrain_merit.data.preparation import write_manifests
 
 
 def join_corpora(
