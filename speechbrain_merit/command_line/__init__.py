@@ -11,13 +11,33 @@ from collections.abc import Sequence
 
 from speechbrain_merit import __version__
 
-from . import demo, export, export_onnx, import_official, process, report, sweep
+from . import (
+    demo,
+    export,
+    export_onnx,
+    import_official,
+    listen,
+    models,
+    process,
+    report,
+    sweep,
+)
 from .subcommand import add_subcommand
 
 # Not SpeechBrain's: no command's help and mistakes wait for PyTorch.
 logger = logging.getLogger(__name__)
 
-_COMMANDS = (process, demo, export, export_onnx, import_official, report, sweep)
+_COMMANDS = (
+    process,
+    listen,
+    demo,
+    models,
+    export,
+    export_onnx,
+    import_official,
+    report,
+    sweep,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,11 +19,12 @@ import torch
 
 from speechbrain.utils.data_utils import batch_pad_right
 from speechbrain_merit.data.audio import read_mono_blocks
-from speechbrain_merit.data.decoding import Source
+from speechbrain_merit.data.decoding import Source, name_of
 
 from .batch_processing import ProcessedSpeech, found
 from .output_files import subtype_like, write_blocks
 from .timeline import NO_SPEECH, EmotionSegment
+from .timeline_files import write_timeline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -127,6 +128,22 @@ class ProcessedRecording:
             self.sample_rate_hz,
             subtype_like(self.source, path),
         )
+
+    def save_timeline(self, path: str | Path) -> None:
+        """Writes the emotions over time.
+
+        Arguments
+        ---------
+        path : str or Path
+            File to write: .csv, .TextGrid for Praat, or .rttm.
+
+        Raises
+        ------
+        ValueError
+            If the model names no emotions, or there is no such format.
+        """
+        name = Path(name_of(self.source)).stem
+        write_timeline(path, found(self.timeline), name)
 
     def figure(self) -> "Figure":
         """Draws spectrograms before and after, and the emotions over time.

@@ -10,6 +10,7 @@ Authors
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -98,7 +99,7 @@ def plot_expert_timeline(
     frame_s: float,
     sample_rate_hz: int,
     title: str,
-    path: str | Path,
+    path: str | Path | BinaryIO,
 ) -> None:
     """Draws an utterance's spectrum and the expert of each frame below it.
 
@@ -121,7 +122,7 @@ def plot_expert_timeline(
         Sample rate of the signal.
     title : str
         What the figure shows.
-    path : str or Path
+    path : str or Path or file object
         The PNG file to write, whatever its suffix.
 
     Raises

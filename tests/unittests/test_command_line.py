@@ -398,6 +398,21 @@ def test_the_card_is_what_the_hub_reads(finished, tmp_path):
     assert "{" not in text.replace("{'", "") and str(tmp_path) not in text
 
 
+def test_models_are_listed(finished, tmp_path, capsys):
+    destination = tmp_path / "exported"
+    main(["export", str(finished), str(destination)])
+    assert main(["models", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    emotions = ", ".join(EMOTIONS)
+    assert lines[0].startswith("merit-base  5")
+    assert lines[1:] == [
+        f"{finished}  3 MB  {emotions}",
+        f"{destination}  3 MB  {emotions}",
+    ]
+    for line in lines:
+        load(line.split("  ")[0], "cpu")
+
+
 class Hub:
     """Stands for the hub's client: keeps what it is given."""
 

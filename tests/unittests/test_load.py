@@ -52,6 +52,8 @@ def test_a_file(model, noisy, tmp_path):
     )
     assert result.timeline[0].start_s == 0.0
     assert result.sample_rate_hz == 16000
+    result.save_timeline(tmp_path / "a.rttm")
+    assert (tmp_path / "a.rttm").is_file()
     np.testing.assert_array_equal(result.enhanced, expected.enhanced[0])
     result.save(tmp_path / "out.wav")
     saved, rate_hz = soundfile.read(tmp_path / "out.wav")

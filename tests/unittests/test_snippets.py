@@ -22,7 +22,7 @@ import soundfile
 from test_command_line import RESULTS, Hub
 from toy_model import write_experiment
 
-from speechbrain_merit.command_line import main, report, sweep
+from speechbrain_merit.command_line import listen, main, report, sweep
 from speechbrain_merit.config import (
     check_hyperparameters,
     compose,
@@ -113,7 +113,7 @@ def project(toy, tmp_path, monkeypatch):
     # Which corpora are added to.
     monkeypatch.setattr("sys.path", [str(examples), *sys.path])
     monkeypatch.setattr("huggingface_hub.HfApi", Hub)
-    for command in (report, sweep):
+    for command in (listen, report, sweep):
         # Only whether there are such options.
         stub = functools.wraps(command.run)(lambda **options: 0)
         monkeypatch.setattr(command, "run", stub)

@@ -6,11 +6,13 @@ Authors
 
 from typing import Any
 
+import numpy as np
+
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.inference.timeline import TIMELINE_STEP_S
-from speechbrain_merit.lobes.joint_model import EMOTION, ENHANCE
+from speechbrain_merit.lobes.joint_model import ENHANCE
 
-from .analysis import TITLE, analyse
+from .expert_picture import draw_experts
 
 _INTRODUCTION = """\
 # Enhanced speech and its emotion
@@ -61,14 +63,16 @@ def make_demo(model: JointEnhancementClassifier) -> Any:
         if path is None:
             raise gradio.Error("Drop or record speech first.")
         try:
-            result = analyse(model, path, step_s)
+            result = model(path, timeline_step_s=step_s)
+            experts = draw_experts(model, path)
         except (RuntimeError, ValueError) as error:
             raise gradio.Error(str(error)) from error
+        # As a file has them: of floats, Gradio changes the level.
+        samples = 32767 * np.clip(result.enhanced, -1, 1)
         return (
-            (result.sample_rate_hz, result.enhanced),
-            result.posteriors,
-            result.spectrograms,
-            gradio.Image(value=result.experts, visible=bool(result.experts)),
+            result._repr_html_(),
+            (result.sample_rate_hz, samples.round().astype(np.int16)),
+            gradio.Image(value=experts, visible=bool(experts)),
         )
 
     with gradio.Blocks(
@@ -81,7 +85,7 @@ def make_demo(model: JointEnhancementClassifier) -> Any:
             with gradio.Column():
                 # Without the button that shares what is heard.
                 noisy = gradio.Audio(
-                    type="filepath", label="Before", buttons=["download"]
+                    type="filepath", label="Original", buttons=["download"]
                 )
                 step = gradio.Slider(
                     SHORTEST_STEP_S,
@@ -92,27 +96,26 @@ def make_demo(model: JointEnhancementClassifier) -> Any:
                     info="Each emotion is judged from the 4 s around it.",
                 )
                 button = gradio.Button("Process", variant="primary")
-            with gradio.Column():
                 enhanced = gradio.Audio(
-                    label="After", interactive=False, buttons=["download"]
+                    label="Enhanced", interactive=False, buttons=["download"]
                 )
-                emotion = gradio.Label(
-                    label="Emotion", visible=EMOTION in tasks
+            with gradio.Column(scale=2):
+                # As in a notebook: both versions in one player.
+                shown = gradio.HTML()
+                experts = gradio.Image(
+                    label="Experts",
+                    visible=False,
+                    format="png",
+                    interactive=False,
+                    # Over the figure, it would hide a part of it.
+                    show_label=False,
+                    buttons=["download", "fullscreen"],
                 )
-        picture = {
-            "format": "png",
-            "interactive": False,
-            # Over the figure, it would hide a part of it; figures have titles.
-            "show_label": False,
-            "buttons": ["download", "fullscreen"],
-        }
-        spectrograms = gradio.Image(label=TITLE, **picture)
-        experts = gradio.Image(label="Experts", visible=False, **picture)
         gradio.on(
             [button.click, noisy.upload, noisy.stop_recording],
             show,
             inputs=[noisy, step],
-            outputs=[enhanced, emotion, spectrograms, experts],
+            outputs=[shown, enhanced, experts],
             api_name="process",
         )
     return page
