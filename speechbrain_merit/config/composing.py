@@ -260,7 +260,7 @@ def compose(
             for name in corpus.split(","):
                 choose_corpus(script_folder, name)
     elif script_folder is not None:
-        names = str(given.get("corpus") or "").split(",")
+        names = dict.fromkeys(str(given.get("corpus") or "").split(","))
         folders = [choose_corpus(script_folder, name or None) for name in names]
         given["corpus"] = ",".join(folder.parent.name for folder in folders)
         where = f"in {folders[0] / CORPUS_FILE}"

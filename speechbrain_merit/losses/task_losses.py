@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from speechbrain.nnet.loss.si_snr_loss import si_snr_loss
+from speechbrain.processing.features import STFT
 
 # Index of an utterance without an emotion label.
 NO_LABEL = -1
@@ -181,27 +182,21 @@ def compressed_spectrum_loss(
     losses = si_snr_loss(enhanced, target, lengths, "batch").clamp(min=-35)
     losses = losses.to(enhanced) * si_snr_weight
     for n_fft in n_ffts:
-        window = torch.hann_window(n_fft, device=enhanced.device)
+        # At 1000 Hz, a sample is a millisecond.
+        stft = STFT(1000, n_fft, n_fft // 2, n_fft)
         pairs = []
         for waveform in (enhanced, target):
             # Whole to its last sample, however much padding follows.
             padded = functional.pad(waveform, (0, n_fft // 2))
-            spectrum = torch.stft(
-                padded * (16 / n_fft**0.5),
-                n_fft,
-                n_fft // 2,
-                window=window,
-                pad_mode="constant",
-                return_complex=True,
-            )
+            parts = stft(padded * (16 / n_fft**0.5))
             # A gradient where there is nothing, too.
-            power = torch.view_as_real(spectrum).square().sum(-1) + 1e-7
-            pairs.append((power**0.15, spectrum * power**-0.35))
+            power = parts.square().sum(-1, keepdim=True) + 1e-7
+            pairs.append((power**0.15, parts * power**-0.35))
         (magnitude, spectrum), (aim, aimed) = pairs
-        difference = torch.view_as_real(spectrum - aimed).square().sum(-1)
-        error = 0.7 * (magnitude - aim).square() + 0.3 * difference
+        error = 0.7 * (magnitude - aim).square().sum(-1)
+        error = error + 0.3 * (spectrum - aimed).square().sum(-1)
         count = lengths * enhanced.shape[1] / (n_fft // 2)
-        losses = losses + error.mean(1).sum(1) / count / len(n_ffts)
+        losses = losses + error.mean(2).sum(1) / count / len(n_ffts)
     return (losses * lengths).sum() / lengths.sum()
 
 

@@ -53,7 +53,7 @@ def compressed_power(waveform, n_fft):
     frames = padded.unfold(-1, n_fft, n_fft // 2)[
         : len(waveform) * 2 // n_fft + 2
     ]
-    window = torch.hann_window(n_fft)
+    window = torch.hamming_window(n_fft)
     magnitudes = torch.fft.rfft(frames * window).abs() * 16 / n_fft**0.5
     return (magnitudes**0.6).mean(1).sum() / (len(waveform) / (n_fft // 2))
 
