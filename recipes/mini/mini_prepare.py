@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from espeak import Espeak
+from filelock import FileLock
 from synthetic_noise import NOISES, at_level
 
 from speechbrain.dataio import audio_io
@@ -300,15 +301,21 @@ def _make_once(
     if entries is not None:
         logger.info("%s is complete: nothing to make.", folder)
         return entries
-    logger.info("Making the corpus mini in %s", folder)
     folder.mkdir(parents=True, exist_ok=True)
-    # First gone and last written: there is no stamp on an unfinished folder.
-    stamp_path.unlink(missing_ok=True)
-    entries = make()
-    partial = stamp_path.with_name(stamp_path.name + ".partial")
-    stamp = {"settings": settings, "entries": entries}
-    partial.write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, stamp_path)
+    # Trainings that begin at the same time: one makes it, the others wait.
+    with FileLock(folder / ".making.lock"):
+        entries = _read_stamp(folder, stamp_path, root, settings)
+        if entries is not None:
+            return entries
+        logger.info("Making the corpus mini in %s", folder)
+        # First gone and last written: none is on an unfinished folder.
+        stamp_path.unlink(missing_ok=True)
+        entries = make()
+        partial = stamp_path.with_name(stamp_path.name + ".partial")
+        stamp = {"settings": settings, "entries": entries}
+        text = json.dumps(stamp, indent=1) + "\n"
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, stamp_path)
     return entries
 
 

@@ -4,23 +4,31 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import functools
+import itertools
 import math
 import os
 import sys
+from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_merit.data.decoding import AUDIO_SUFFIXES, Source, audio_info
 from speechbrain_merit.data.preparation.files import find_files, printable
 from speechbrain_merit.data.samples import as_source
 
+from .large_tables import LIST_FORMATS, read_paths
+
 logger = get_logger(__name__)
 
 # The name of what comes in by the standard input.
 STANDARD_INPUT = "-"
+_BATCHES_AHEAD = 64
 
 
 class Job(NamedTuple):
@@ -36,17 +44,23 @@ class Job(NamedTuple):
         Of a recording that can be read only once.
     stamp : dict, optional
         Path, size and time of change of one that can be read again.
+    root : str
+        What the recording's path is relative to; with variables of the
+        machine's environment, such as `$DATA`.
     """
 
     source: Path
     output: Path | None
     contents: Source | None = None
     stamp: dict[str, Any] | None = None
+    root: str = ""
 
     @property
     def recording(self) -> Source:
-        """What is to be read."""
-        return self.source if self.contents is None else self.contents
+        """What is to be read, on this machine."""
+        if self.contents is not None:
+            return self.contents
+        return Path(os.path.expandvars(self.root), self.source)
 
     @property
     def plot(self) -> Path | None:
@@ -54,25 +68,27 @@ class Job(NamedTuple):
         return None if self.output is None else self.output.with_suffix(".png")
 
 
-def find_jobs(inputs: Sequence[str], out: Path | None) -> list[Job]:
-    """Lists the files to process.
+class Jobs:
+    """The files to process, listed anew for every pass through them.
+
+    Of every file, no more is kept than some numbers: 8 bytes each that stand
+    for its name and for what is made of it.
 
     Arguments
     ---------
     inputs : sequence of str
-        Files and pipes, taken as they are, `-` for the standard input, and
-        folders, searched for audio files at any depth by their extension.
-        What is left out of a folder is named in the log.
+        Files and pipes, taken as they are, `-` for the standard input, lists
+        of files, see `read_paths`, and folders, searched for audio files at
+        any depth by their extension. What is left out of a folder is named in
+        the log.
     out : Path or None
         Folder for the enhanced speech. What is found in a folder keeps its
-        place relative to that folder, and all of it becomes WAV; files that
-        differ in the extension only keep that, too. Nothing in this folder
-        is an input.
-
-    Returns
-    -------
-    list of Job
-        In the order of the inputs, folders sorted; each of them once.
+        place relative to that folder, and what is in a list its place
+        relative to `root`, if it lies there. All of it becomes WAV; files that
+        differ in the extension only keep that, too. Nothing in this folder is
+        an input.
+    root : str
+        As for `Job`.
 
     Raises
     ------
@@ -85,117 +101,180 @@ def find_jobs(inputs: Sequence[str], out: Path | None) -> list[Job]:
     Example
     -------
     >>> names = ["a.flac", "other/b.wav", "other/b.mp3"]
-    >>> for job in find_jobs(names, Path("enhanced")):
+    >>> for job in Jobs(names, Path("enhanced")):
     ...     job.source.as_posix(), job.output.as_posix()
     ('a.flac', 'enhanced/a.wav')
     ('other/b.wav', 'enhanced/b.wav.wav')
     ('other/b.mp3', 'enhanced/b.mp3.wav')
     """
-    found: dict[Path, Path] = {}
-    for given in map(Path, inputs):
-        if given.is_dir():
-            if out is not None and _lies_in(given, out):
-                raise ValueError(
-                    f"{given} lies in the output folder {out}: choose another "
-                    "folder for the output."
-                )
-            places = list(_audio_files(given, out))
-            if not places:
-                raise FileNotFoundError(f"{given} holds no audio file.")
-            found.update((given / place, Path(place)) for place in places)
-        else:
-            standard = str(given) == STANDARD_INPUT
-            found[given] = Path("stdin" if standard else given.name)
-    shared = Counter(place.with_suffix("") for place in found.values())
-    jobs = []
-    for source, place in found.items():
-        output = None
+
+    def __init__(
+        self, inputs: Sequence[str], out: Path | None, root: str = ""
+    ) -> None:
+        self.out, self.root = out, root
+        self._base = os.path.expandvars(root)
+        self._opened: dict[str, Source] = {}
+        self.left_out: Counter[str] = Counter()
+        self._inputs = [(given, self._in_folder(given)) for given in inputs]
+        files, stems = array("q"), array("q")
+        for name, place in self._listed():
+            self._check_outside(name)
+            files.append(hash(self._path(name)))
+            stems.append(hash(os.path.splitext(place)[0]))
+        # A file that is given twice is one file.
+        self._is_first = np.zeros(len(files), bool)
+        self._is_first[np.unique(files, return_index=True)[1]] = True
+        self._shared = _repeated(np.asarray(stems)[self._is_first])
         if out is not None:
-            alone = shared[place.with_suffix("")] == 1
-            output = out / (place.with_suffix("") if alone else place)
-            output = output.with_name(f"{output.name}.wav")
-        jobs.append(Job(source, output, *_read_or_stamp(source)))
-    _check_outputs(jobs)
-    return jobs
+            self._check_outputs()
 
+    def __len__(self) -> int:
+        return int(self._is_first.sum())
 
-def _read_or_stamp(
-    source: Path,
-) -> tuple[Source | None, dict[str, Any] | None]:
-    """Reads what can be read only once, and tells of the rest as it is."""
-    standard = str(source) == STANDARD_INPUT
-    opened = as_source(sys.stdin.buffer if standard else source, 1)
-    if opened is not source:
-        return opened, None
-    try:
-        status = source.stat()
-    except OSError:
-        return None, None
-    return None, {
-        "path": os.path.abspath(source),
-        "size": status.st_size,
-        "mtime_ns": status.st_mtime_ns,
-    }
+    def __iter__(self) -> Iterator[Job]:
+        for name, output in self._named():
+            source = Path(name)
+            yield Job(source, output, *self._read_or_stamp(name), self.root)
 
+    def _path(self, name: str) -> str:
+        return os.path.abspath(os.path.join(self._base, name))
 
-def _audio_files(folder: Path, out: Path | None) -> Iterator[str]:
-    for place in find_files(folder):
-        path = folder / place
-        if out is not None and _lies_in(path, out):
-            continue
-        if path.suffix.lower() not in AUDIO_SUFFIXES:
-            reason = "its extension is none of an audio file"
-        elif not path.is_file():
-            reason = "it is no regular file"
-        else:
-            yield place
-            continue
-        logger.warning("%s is left out: %s.", printable(str(path)), reason)
+    def _in_folder(self, given: str) -> list[str] | None:
+        """Lists the audio files of a folder."""
+        folder = Path(self._base, given)
+        if not folder.is_dir():
+            return None
+        self._check_outside(given)
+        places = list(self._audio_files(folder))
+        if not places:
+            raise FileNotFoundError(f"{given} holds no audio file.")
+        return places
 
+    def _audio_files(self, folder: Path) -> Iterator[str]:
+        for place in find_files(folder):
+            path = folder / place
+            if self.out is not None and _lies_in(str(path), self.out):
+                continue
+            if path.suffix.lower() not in AUDIO_SUFFIXES:
+                reason = "its extension is none of an audio file"
+            elif not path.is_file():
+                reason = "it is no regular file"
+            else:
+                yield place
+                continue
+            self.left_out[reason] += 1
+            logger.warning("%s is left out: %s.", printable(str(path)), reason)
 
-def _lies_in(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+    def _listed(self) -> Iterator[tuple[str, str]]:
+        """Gives all names, and their places among the outputs."""
+        for given, places in self._inputs:
+            if places is not None:
+                yield from ((os.path.join(given, p), p) for p in places)
+            elif given == STANDARD_INPUT:
+                yield given, "stdin"
+            elif Path(given).suffix.lower() in LIST_FORMATS:
+                yield from map(self._placed, read_paths(Path(given)))
+            else:
+                yield self._placed(given)
 
+    def _placed(self, name: str) -> tuple[str, str]:
+        name = os.path.normpath(name)
+        if self.root:
+            name = os.path.relpath(self._path(name), self._base or None)
+        outside = not self.root or name.startswith(os.pardir)
+        return name, os.path.basename(name) if outside else name
 
-def _check_outputs(jobs: Collection[Job]) -> None:
-    sources = {job.source.resolve() for job in jobs}
-    taken: dict[Path, Path] = {}
-    for job in jobs:
-        if job.output is None:
-            continue
-        if job.output.resolve() in sources:
+    def _named(self) -> Iterator[tuple[str, Path | None]]:
+        """Gives the names of the files, each once, and their outputs."""
+        is_first = self._is_first.tolist()
+        for (name, place), first in zip(self._listed(), is_first, strict=True):
+            stem = os.path.splitext(place)[0]
+            output = f"{place if hash(stem) in self._shared else stem}.wav"
+            if first:
+                yield name, None if self.out is None else self.out / output
+
+    def _check_outside(self, name: str) -> None:
+        if self.out is not None and _lies_in(self._path(name), self.out):
             raise ValueError(
-                f"{job.source} would be written over the input {job.output}: "
-                "choose another folder for the output."
+                f"{name} lies in the output folder {self.out}: choose another "
+                "folder for the output."
             )
-        other = taken.setdefault(job.output, job.source)
-        if other != job.source:
-            raise ValueError(
-                f"{other} and {job.source} would both be written to "
-                f"{job.output}: process them one by one, with an output "
-                "folder each."
-            )
+
+    def _check_outputs(self) -> None:
+        outputs = array("q", (hash(output) for _, output in self._named()))
+        twice = _repeated(np.asarray(outputs))
+        written: dict[Path | None, str] = {}
+        for name, output in self._named() if twice else ():
+            other = written.setdefault(output, name)
+            if hash(output) in twice and other != name:
+                raise ValueError(
+                    f"{other} and {name} would both be written to {output}: "
+                    "name the folder that both are in, or give it as --root "
+                    "where they are in a list."
+                )
+
+    def _read_or_stamp(
+        self, name: str
+    ) -> tuple[Source | None, dict[str, Any] | None]:
+        """Reads what can be read only once, and tells of the rest as it is."""
+        if name in self._opened:
+            return self._opened[name], None
+        path = self._path(name)
+        standard = name == STANDARD_INPUT
+        opened = as_source(sys.stdin.buffer if standard else path, 1)
+        if opened is not path:
+            self._opened[name] = opened
+            return opened, None
+        try:
+            status = os.stat(path)
+        except OSError:
+            return None, None
+        return None, {
+            "path": name if self.root else path,
+            "size": status.st_size,
+            "mtime_ns": status.st_mtime_ns,
+        }
+
+
+def _lies_in(path: str, folder: Path) -> bool:
+    top, name = os.path.split(path)
+    path = os.path.join(_real(top), name)
+    # Each folder's links are resolved once.
+    path = os.path.realpath(path) if os.path.islink(path) else path
+    return Path(path).is_relative_to(_real(str(folder)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
+
+
+def _repeated(values: np.ndarray) -> set[int]:
+    values = np.sort(values)
+    return set(values[1:][values[1:] == values[:-1]].tolist())
 
 
 def make_batches(
-    jobs: Sequence[Job], batch_size: int, longest_s: float
-) -> list[list[Job]]:
+    jobs: Iterable[Job], batch_size: int, longest_s: float
+) -> Iterator[list[Job]]:
     """Puts files of about the same length together.
 
     Arguments
     ---------
-    jobs : sequence of Job
+    jobs : iterable of Job
         The files to process.
     batch_size : int
-        Files in a batch; 1 leaves their order as it is.
+        Files in a batch; 1 leaves their order as it is. Of 64 times as many,
+        those that go together are found.
     longest_s : float
         Files longer than this, in seconds, and those that cannot be read stay
         alone.
 
-    Returns
-    -------
-    list of list of Job
-        The shortest files first, the ones that stay alone last.
+    Yields
+    ------
+    list of Job
+        Of those that are looked at together, the shortest ones first, and
+        last the ones that stay alone.
 
     Example
     -------
@@ -204,15 +283,16 @@ def make_batches(
     [1, 1]
     """
     if batch_size == 1:
-        return [[job] for job in jobs]
-    durations_s = [_duration_s(job.recording) for job in jobs]
-    order = sorted(range(len(jobs)), key=durations_s.__getitem__)
-    short = [jobs[i] for i in order if durations_s[i] <= longest_s]
-    alone = [jobs[i] for i in order if not durations_s[i] <= longest_s]
-    return [
-        short[start : start + batch_size]
-        for start in range(0, len(short), batch_size)
-    ] + [[job] for job in alone]
+        yield from ([job] for job in jobs)
+        return
+    jobs = iter(jobs)
+    while window := list(itertools.islice(jobs, _BATCHES_AHEAD * batch_size)):
+        durations_s = [_duration_s(job.recording) for job in window]
+        order = sorted(range(len(window)), key=durations_s.__getitem__)
+        short = [window[i] for i in order if durations_s[i] <= longest_s]
+        for start in range(0, len(short), batch_size):
+            yield short[start : start + batch_size]
+        yield from ([window[i]] for i in order[len(short) :])
 
 
 def _duration_s(recording: Source) -> float:

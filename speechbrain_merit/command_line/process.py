@@ -26,6 +26,12 @@ def run(
     batch_size: int = 1,
     plot: bool = False,
     overwrite: bool = False,
+    root: str = "",
+    table: Path | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
+    cpus: float = 1.0,
+    gpus: float = 0.0,
 ) -> int:
     """Enhances recordings and names the speaker's emotion.
 
@@ -37,7 +43,8 @@ def run(
     ---------
     inputs : sequence of str
         Recordings of any rate, length and number of channels, folders of
-        them, or - for the standard input.
+        them, lists of them (text with a path a line, or CSV, JSONL or Parquet
+        with a column file, path or wav), or - for the standard input.
     model : str
         Folder of a trained model or experiment, or a name on the hub; without
         --safe it runs code, so it must be trusted; merit-base is the model
@@ -59,7 +66,8 @@ def run(
         By how much noise is lowered at most; as far as the model can by
         default.
     device : str, optional
-        Such as cpu or cuda:0; the best there is by default.
+        Such as cpu or cuda:0, or several for workers to share, such as
+        cuda:0,cuda:1; the best there is by default.
     keep_sample_rate : bool
         Write at the recording's sample rate, not at the model's.
     keep_channels : bool
@@ -76,6 +84,21 @@ def run(
         PNG beside the enhanced speech.
     overwrite : bool
         Process again what is finished.
+    root : str
+        Folder that paths are relative to, also in the results, where machines
+        have it in different places; variables such as '$DATA' are looked up
+        on each.
+    table : Path, optional
+        Parquet file to make of the results in the end.
+    workers : int, optional
+        How many processes to share the files among, each on --cpus cores, or
+        GPUs of --device; by default, this one does all by itself, in order.
+    ray : str, optional
+        Address of a Ray cluster to work on, such as auto.
+    cpus : float
+        Cores of each worker.
+    gpus : float
+        GPUs of each worker of --ray, such as 0.5.
 
     Returns
     -------
@@ -100,20 +123,22 @@ def run(
         raise ValueError("--plot goes into the folder of --out: give one.")
     if batch_size < 1:
         raise ValueError(f"--batch_size is {batch_size}: give at least 1.")
+    if table and json is None and out is None:
+        raise ValueError("--table is made of --json or --out: give one.")
+    if min(1 if workers is None else workers, cpus) <= 0 or gpus < 0:
+        raise ValueError("--workers, --cpus and --gpus must be above 0.")
     # Here, so that its help and what is wrong with it do not wait for PyTorch.
-    from .processing import process_files
+    from .file_worker import Options
+    from .processing import model_now, process_files
 
-    return process_files(
-        inputs,
+    options = Options(
         model,
+        model_now(model),
         safe,
-        device,
-        out,
-        json,
+        device.split(",") if device else (),
+        out is not None,
         timeline,
         plot,
-        batch_size,
-        overwrite,
         {
             "chunk_s": chunk_s,
             "overlap_s": overlap_s,
@@ -122,4 +147,23 @@ def run(
             "timeline_step_s": timeline_step_s,
             "max_attenuation_db": max_attenuation_db,
         },
+    )
+    return process_files(
+        inputs,
+        out,
+        json,
+        options,
+        # Channels are a batch already.
+        1 if keep_channels else batch_size,
+        root,
+        table,
+        overwrite,
+        count=workers or 1,
+        # While the model is at one batch, others are read and written; where
+        # nobody asked for workers, all is as in a loop.
+        depth=3 if workers else 1,
+        ray=ray,
+        cpus=cpus,
+        gpus=gpus,
+        in_process=workers is None,
     )

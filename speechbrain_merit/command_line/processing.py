@@ -1,79 +1,72 @@
-"""What becomes of every file, from its recording to its line of results.
+"""Many files with a trained model, on one worker or many.
 
 Authors
  * The speechbrain-merit developers 2026
 """
 
 import contextlib
-import dataclasses
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_merit import load
-from speechbrain_merit.data.decoding import audio_info
 from speechbrain_merit.data.preparation.files import printable
-from speechbrain_merit.inference import (
-    JointEnhancementClassifier,
-    ProcessedSpeech,
-)
-from speechbrain_merit.inference.spectrograms import plot_files
-from speechbrain_merit.lobes.joint_model import ENHANCE
 from speechbrain_merit.pretrained.folder import find_pretrained_folder
 
-from .jobs import Job, find_jobs, make_batches
+from .file_worker import FileWorker, Options, label
+from .jobs import Job, Jobs, make_batches
+from .large_tables import write_table
 from .result_lines import MADE_FROM, ResultLines
+from .workers import WorkerDied, Workers
 
 logger = get_logger(__name__)
 
 # In the folder of --out, where --json names no file for the results.
 LINES_FILE = ".results.jsonl"
+# Failures that are told one by one, and reasons that are counted.
+_MOST_TOLD = 20
 
 
 def process_files(
     inputs: Sequence[str],
-    model: str,
-    safe: bool,
-    device: str | None,
     out: Path | None,
     json: Path | None,
-    timeline: bool,
-    plot: bool,
+    options: Options,
     batch_size: int,
+    root: str,
+    table: Path | None,
     overwrite: bool,
-    options: Mapping[str, Any],
+    **where: Any,
 ) -> int:
     """Processes files, but for those that are finished.
 
     Arguments
     ---------
     inputs : sequence of str
-        As for `speechbrain-merit process`, like what follows.
-    model : str
-        The model.
-    safe : bool
-        Whether to run nothing of it.
-    device : str or None
-        Where to run.
+        As for `Jobs`.
     out : Path or None
-        Folder for the enhanced speech.
+        As for `Jobs`.
     json : Path or None
         File for the results.
-    timeline : bool
-        Whether to write the emotions over time.
-    plot : bool
-        Whether to draw.
+    options : Options
+        What to do with every file.
     batch_size : int
-        Files in a batch.
+        Files that are processed together.
+    root : str
+        As for `Jobs`.
+    table : Path or None
+        Parquet file for the results.
     overwrite : bool
         Whether to process again what is finished.
-    options : Mapping
-        What results depend on, beside the file and the model.
+    **where : Any
+        As for `Workers`.
 
     Returns
     -------
@@ -82,54 +75,144 @@ def process_files(
 
     Example
     -------
-    >>> options = {"device": "cpu", "out": None, "json": None, "options": {}}
-    >>> options |= dict.fromkeys(["safe", "timeline", "plot", "overwrite"])
-    >>> folder = str(getfixture("tmpdir"))
-    >>> process_files([folder], model="m", batch_size=1, **options)
+    >>> process_files(["no.txt"], None, None, None, 1, "", None, False)
     Traceback (most recent call last):
     ...
-    FileNotFoundError: ... holds no audio file.
+    FileNotFoundError: [Errno 2] No such file or directory: 'no.txt'
     """
-    jobs = find_jobs(inputs, out)
+    jobs = Jobs(inputs, out, root)
     path = Path(os.devnull) if out is None else out / LINES_FILE
+    # On a terminal, the bar tells enough of what has another place.
+    shown = not sys.stdout.isatty() or (json or out) is None
     with ResultLines(json or path) as lines:
-        wanted = {"model": _model_now(model), **options}
-        outputs = Outputs(lines, wanted, timeline, plot, json is None)
-        waiting = [job for job in jobs if overwrite or not outputs.has(job)]
-        if len(waiting) < len(jobs):
-            _say(f"{len(jobs) - len(waiting)} files are finished already.")
-        if not waiting:
-            return 0
-        loaded = load(model, device, safe)
-        tasks = _tasks(loaded, out)
-        # What is wrong with the options shows before any result is given up.
-        checked = {n: v for n, v in options.items() if not n.startswith("keep")}
-        loaded.stream(tasks=tasks, **checked)
-        lines.forget([path for job in waiting for path in job[:2]])
-        # Channels are a batch already.
-        batch_size = 1 if options["keep_channels"] else batch_size
-        failures: dict[Path, Exception] = {}
-        with tqdm(total=len(waiting), unit="file", disable=None) as progress:
-            for batch in make_batches(waiting, batch_size, options["chunk_s"]):
-                results = _process(
-                    loaded, batch, tasks, timeline or plot, options
+        waiting = bytearray(b"\1") * len(jobs)
+        if not overwrite and not lines.is_empty:
+            waiting = bytearray(
+                not _is_finished(job, lines, options) for job in jobs
+            )
+        summary = _Summary(len(jobs) - sum(waiting), jobs.left_out)
+        make_worker = partial(FileWorker, options)
+        if any(waiting):
+            with (
+                Workers(make_worker, **where) as workers,
+                tqdm(total=sum(waiting), unit="file", disable=None) as bar,
+            ):
+                # Only now: nothing is given up for what cannot be done.
+                lines.forget(_paths(compress(jobs, waiting)))
+                batches = make_batches(
+                    compress(jobs, waiting),
+                    batch_size,
+                    options.of_file["chunk_s"],
                 )
-                for job, result in zip(batch, results, strict=True):
-                    failures |= outputs.write(job, result, loaded)
-                    progress.update()
-    for source, failure in failures.items():
-        name, reason = printable(str(source)), printable(str(failure))
-        logger.error("%s failed: %s", name, reason)
-    if failures:
-        logger.error("%d of %d files failed.", len(failures), len(jobs))
-    return int(bool(failures))
+                for batch, made in workers.map(batches):
+                    if isinstance(made, WorkerDied):
+                        made = [options.failed(job, made) for job in batch]
+                    for line in made:
+                        line = _written(line, lines)
+                        summary.add(line)
+                        if shown and "error" not in line:
+                            _tell(line, json is None)
+                    bar.update(len(made))
+        if table is not None:
+            write_table(lines.path, table)
+    return summary.tell(len(jobs))
 
 
-def _model_now(model: str) -> list[str | int]:
-    """Names a model, and when it was last changed where it lies here."""
+def _is_finished(job: Job, lines: ResultLines, options: Options) -> bool:
+    made_from = options.made_from(job)
+    part = "timeline" if options.timeline else ""
+    files = [job.output, job.plot if options.plot else None]
+    return (
+        made_from is not None
+        and lines.has(made_from, part)
+        and all(path is None or path.exists() for path in files)
+    )
+
+
+def _paths(jobs: Iterable[Job]) -> Iterator[str]:
+    for job in jobs:
+        yield (job.stamp or {}).get("path") or os.path.abspath(job.source)
+        if job.output is not None:
+            yield os.path.abspath(job.output)
+
+
+def _written(line: dict[str, Any], lines: ResultLines) -> dict[str, Any]:
+    try:
+        lines.append(line)
+    except (OSError, ValueError) as error:
+        # Where this cannot be written either, that is what went wrong.
+        line = {**line, "error": str(error)}
+        failed = {key: line[key] for key in ("file", "error", MADE_FROM)}
+        with contextlib.suppress(OSError):
+            lines.append(failed)
+    return line
+
+
+class _Summary:
+    """Counts what was done, and why the rest was not."""
+
+    def __init__(self, num_before: int, left_out: Mapping[str, int]) -> None:
+        self._counts = Counter({"finished before": num_before})
+        self._reasons = Counter(
+            {f"left out: {reason}": n for reason, n in left_out.items()}
+        )
+        self._failures: list[tuple[str, str]] = []
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        file, error = line["file"], line.get("error")
+        self._counts["processed" if error is None else "failed"] += 1
+        if error is not None:
+            reason = error.replace(file, "the file")
+            self._reasons[f"failed: {reason}"] += 1
+            if len(self._failures) < _MOST_TOLD:
+                self._failures.append((file, error))
+
+    def tell(self, num_files: int) -> int:
+        """Says what became of all files; gives the exit status."""
+        for file, error in self._failures:
+            logger.error("%s failed: %s", printable(file), printable(error))
+        if self._counts["failed"]:
+            logger.error(
+                "%d of %d files failed.", self._counts["failed"], num_files
+            )
+        parts = (f"{n} {what}" for what, n in self._counts.items() if n)
+        lines = [f"{num_files} files: {', '.join(parts)}"]
+        lines += [
+            f"{n} {why}" for why, n in self._reasons.most_common(_MOST_TOLD)
+        ]
+        tqdm.write(printable("\n  ".join(lines)), file=sys.stderr)
+        return int(bool(self._counts["failed"]))
+
+
+def model_now(model: str) -> list[str | int]:
+    """Names a model, and when it was last changed where it lies here.
+
+    Arguments
+    ---------
+    model : str
+        Folder or name.
+
+    Returns
+    -------
+    list
+        For the lines that are made with it.
+
+    Example
+    -------
+    >>> model_now("somebody/a-model-of-the-hub")
+    ['somebody/a-model-of-the-hub', 0]
+    """
     folder = Path(find_pretrained_folder(model))
     times = [path.stat().st_mtime_ns for path in folder.glob("*")]
     return [str(folder.resolve()) if times else model, max(times, default=0)]
+
+
+def _tell(line: Mapping[str, Any], with_timeline: bool) -> None:
+    arrow = f"-> {line['output']}" if "output" in line else ""
+    _say("  ".join(filter(None, [line["file"], arrow, label(line)])))
+    for part in line.get("timeline", ()) if with_timeline else ():
+        times = f"{part['start_s']:.1f}-{part['end_s']:.1f} s"
+        _say(f"  {times}  {label(part)}")
 
 
 def _say(text: str) -> None:
@@ -139,201 +222,3 @@ def _say(text: str) -> None:
     except BrokenPipeError:
         # Nobody reads on, as in `| head`; what is done is done all the same.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _tasks(model: JointEnhancementClassifier, out: Path | None) -> list[str]:
-    tasks = list(model.mods.model.tasks)
-    if out is None:
-        tasks = [task for task in tasks if task != ENHANCE]
-        if not tasks:
-            raise ValueError(
-                "The model only enhances: give --out, a folder for the result."
-            )
-    elif ENHANCE not in tasks:
-        raise ValueError(
-            "The model does not enhance: leave out --out, and give --json to "
-            "have the emotions in a file."
-        )
-    return tasks
-
-
-def _process(
-    model: JointEnhancementClassifier,
-    batch: Sequence[Job],
-    tasks: Sequence[str],
-    timeline: bool,
-    options: Mapping[str, Any],
-) -> list[ProcessedSpeech | Exception]:
-    """Processes files together, or one by one where that fails."""
-    common = {"timeline": timeline, "return_enhanced": False}
-    try:
-        if len(batch) == 1:
-            job, common = batch[0], {**common, **options}
-            return [
-                model.process_file(job.recording, job.output, tasks, **common)
-            ]
-        for name in (
-            "keep_sample_rate",
-            "timeline_step_s",
-            "max_attenuation_db",
-        ):
-            common[name] = options[name]
-        sources = [job.recording for job in batch]
-        outputs = [job.output for job in batch if job.output is not None]
-        return [*model.process_files(sources, outputs, tasks, **common)]
-    # Whatever is wrong with one file leaves the others alone.
-    except Exception as error:
-        if len(batch) == 1:
-            return [error]
-        logger.info("A batch is processed one by one: %s", error)
-    alone = (_process(model, [j], tasks, timeline, options) for j in batch)
-    return [result for results in alone for result in results]
-
-
-@dataclasses.dataclass
-class Outputs:
-    """What is written of every file beside its enhanced speech.
-
-    Arguments
-    ---------
-    lines : ResultLines
-        Where results go.
-    options : Mapping
-        What they depend on, beside the file.
-    timeline : bool
-        Whether the emotions over time are among them.
-    plot : bool
-        Whether to draw spectrograms.
-    says_timeline : bool
-        Whether the emotions over time are printed, too.
-
-    Example
-    -------
-    >>> outputs = Outputs(
-    ...     ResultLines(Path(os.devnull)), {}, timeline=False, plot=False
-    ... )
-    >>> outputs.has(Job(Path("a.wav"), Path("enhanced/a.wav")))
-    False
-    """
-
-    lines: ResultLines
-    options: Mapping[str, Any]
-    timeline: bool
-    plot: bool
-    says_timeline: bool = False
-
-    def has(self, job: Job) -> bool:
-        """Tells whether a file is finished.
-
-        Arguments
-        ---------
-        job : Job
-            The file.
-
-        Returns
-        -------
-        bool
-            False, too, where nothing is written that it could be known from.
-        """
-        record = self.lines.of(job.source)
-        made_from = self._made_from(job)
-        files = [job.output, job.plot if self.plot else None]
-        return (
-            made_from is not None
-            and record.get(MADE_FROM) == made_from
-            and "error" not in record
-            and (not self.timeline or "timeline" in record)
-            and all(path is None or path.exists() for path in files)
-        )
-
-    def _made_from(self, job: Job) -> dict[str, Any] | None:
-        if job.stamp is None:
-            return None
-        output = job.output and os.path.abspath(job.output)
-        return {**job.stamp, "output": output, **self.options}
-
-    def write(
-        self,
-        job: Job,
-        result: ProcessedSpeech | Exception,
-        model: JointEnhancementClassifier,
-    ) -> dict[Path, Exception]:
-        """Writes what became of a file, also to the terminal.
-
-        Arguments
-        ---------
-        job : Job
-            The file.
-        result : ProcessedSpeech or Exception
-            What the model says, or why it says nothing.
-        model : JointEnhancementClassifier
-            The model.
-
-        Returns
-        -------
-        dict
-            By the file, why there are no results, if so.
-        """
-        try:
-            if isinstance(result, Exception):
-                raise result
-            record = self._record(job, result)
-            emotion = ""
-            if "emotion" in record:
-                emotion = _with_chance(record["emotion"], record["posteriors"])
-            if self.plot and job.output is not None and job.plot is not None:
-                plot_files(
-                    job.recording,
-                    job.output,
-                    result.timeline,
-                    model.hparams.sample_rate_hz,
-                    ": ".join(filter(None, [job.source.name, emotion])),
-                    job.plot,
-                )
-            self.lines.append(record)
-        except Exception as error:
-            record = {"file": str(job.source), "error": str(error)}
-            record[MADE_FROM] = self._made_from(job)
-            # Where a line cannot be written, that is what went wrong.
-            with contextlib.suppress(OSError):
-                self.lines.append(record)
-            return {job.source: error}
-        arrow = f"-> {job.output}" if job.output else ""
-        _say("  ".join(filter(None, [record["file"], arrow, emotion])))
-        if self.says_timeline and self.timeline:
-            for segment in result.timeline or ():
-                said = _with_chance(segment.emotion, segment.posteriors)
-                _say(f"  {segment.start_s:.1f}-{segment.end_s:.1f} s  {said}")
-        return {}
-
-    def _record(self, job: Job, result: ProcessedSpeech) -> dict[str, Any]:
-        """Gives a file's line."""
-        record: dict[str, Any] = {
-            "file": str(job.source),
-            "duration_s": audio_info(job.recording).duration,
-        }
-        if job.output is not None:
-            record["output"] = str(job.output)
-        if self.plot:
-            record["plot"] = str(job.plot)
-        if result.labels is not None and result.log_posteriors is not None:
-            posteriors = result.log_posteriors[0].exp().tolist()
-            record["emotion"] = result.labels[0]
-            record["posteriors"] = dict(
-                zip(result.emotions, posteriors, strict=True)
-            )
-            record["speech_s"] = result.speech_s
-        if self.timeline:
-            segments = result.timeline or ()
-            record["timeline"] = [
-                {**segment._asdict(), "emotion": segment.emotion}
-                for segment in segments
-            ]
-        return {**record, MADE_FROM: self._made_from(job)}
-
-
-def _with_chance(emotion: str, posteriors: Mapping[str, float]) -> str:
-    """An emotion with its probability; where there is no speech, neither."""
-    if emotion not in posteriors:
-        return emotion
-    return f"{emotion} ({posteriors[emotion]:.0%})"

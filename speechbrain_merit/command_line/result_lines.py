@@ -8,22 +8,25 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Collection, Mapping
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import filelock
+import numpy as np
 
 from speechbrain_merit.data.atomic_write import (
     atomic_write,
     is_device,
     naming_path,
 )
-from speechbrain_merit.data.reading_errors import naming_file
 
 _BEGINNING = '{"file": '
 # What a line's results were made of.
 MADE_FROM = "made_from"
+# What a line may have beside what every one has.
+OPTIONAL = ("timeline",)
 
 
 class ResultLines:
@@ -32,7 +35,8 @@ class ResultLines:
     A line that an interrupted run, or one without room on the disk, did not
     finish counts for nothing, and goes with the next `forget`. Until the
     program ends, no other one can write there. Devices and pipes are only
-    written to.
+    written to. Of every line, no more is kept than numbers of 8 bytes that
+    stand for its file and for what it was made of.
 
     Arguments
     ---------
@@ -47,17 +51,19 @@ class ResultLines:
     Example
     -------
     >>> path = Path(getfixture("tmpdir")) / "results.jsonl"
+    >>> made_from = {"path": "/a.wav", "size": 7}
     >>> with ResultLines(path) as lines:
-    ...     lines.append({"file": "a.wav", "emotion": "sad"})
-    ...     sorted(lines.of("a.wav"))
-    ['emotion', 'file']
+    ...     lines.append({"file": "a.wav", MADE_FROM: made_from})
+    >>> with ResultLines(path) as lines:
+    ...     lines.has(made_from), lines.has(made_from, "timeline")
+    (True, False)
     """
 
     def __init__(self, path: Path) -> None:
         self._keeps = not is_device(path)
         # A link stays, and is written through.
         self.path = Path(os.path.realpath(path)) if self._keeps else path
-        self._lines: dict[str, str] = {}
+        self._finished = np.zeros(0, np.int64)
         self._held = contextlib.ExitStack()
         self._stream: IO[bytes] | None = None
 
@@ -74,46 +80,88 @@ class ResultLines:
                     f"Another program writes into {self.path}: wait for it, "
                     "or name another file."
                 ) from error
-            self._lines = _read_lines(self.path)
+            finished = array("q")
+            for _, record in self._read():
+                if "error" not in record and record.get(MADE_FROM):
+                    finished.append(_number(record[MADE_FROM]))
+                    parts = (key for key in OPTIONAL if key in record)
+                    finished.extend(
+                        _number(record[MADE_FROM], p) for p in parts
+                    )
+            self._finished = np.sort(np.asarray(finished))
         return self
 
     def __exit__(self, *error: object) -> None:
         self._held.close()
 
-    def of(self, file: str | Path) -> dict[str, Any]:
-        """Gives a file's line.
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing yet."""
+        return not self._keeps or (
+            not self.path.exists() or self.path.stat().st_size == 0
+        )
+
+    def has(self, made_from: Mapping[str, Any], part: str = "") -> bool:
+        """Tells whether there is a good line.
 
         Arguments
         ---------
-        file : str or Path
-            Its name.
+        made_from : Mapping
+            What it has to be made of.
+        part : str
+            One of `OPTIONAL` that it has to have.
 
         Returns
         -------
-        dict
-            Empty where there is no line.
+        bool
+            Of the lines that were there in the beginning.
         """
-        return json.loads(self._lines.get(os.path.abspath(file), "{}"))
+        return _is_among(_number(made_from, part), self._finished)
 
-    def forget(self, files: Collection[str | Path | None]) -> None:
+    def forget(self, files: Iterable[str | Path | None]) -> None:
         """Takes out the lines of files, because new ones will come.
 
         Arguments
         ---------
-        files : collection of str or Path or None
-            Names of recordings and of what will be made of them, whether they
-            have lines or not.
+        files : iterable of str or Path or None
+            Whole paths of recordings and of what will be made of them,
+            whether they have lines or not.
         """
-        if not self._keeps:
+        if self.is_empty:
             return
-        gone = {os.path.abspath(file) for file in files if file is not None}
-        for place, line in list(self._lines.items()):
-            made_from = json.loads(line).get(MADE_FROM) or {}
-            if {place, made_from.get("output")} & gone:
-                del self._lines[place]
-        with atomic_write(self.path) as partial:
-            partial.write_text("".join(self._lines.values()), encoding="utf-8")
+        gone = np.fromiter((hash(f) for f in files if f is not None), np.int64)
+        gone.sort()
+        with (
+            atomic_write(self.path) as partial,
+            partial.open("w", encoding="utf-8") as kept,
+        ):
+            for line, record in self._read():
+                output = (record.get(MADE_FROM) or {}).get("output")
+                if not any(
+                    _is_among(hash(name), gone)
+                    for name in (_place(record), output)
+                ):
+                    kept.write(line)
         self._stream = None
+
+    def _read(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Gives the lines that are whole, and what they hold."""
+        if not self.path.exists():
+            return
+        with self.path.open(encoding="utf-8", errors="replace") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    record = json.loads(line)
+                    _place(record)
+                except Exception as error:
+                    # Cut off wherever, also within its beginning.
+                    if line.startswith(_BEGINNING[: len(line.rstrip("\n"))]):
+                        continue
+                    raise ValueError(
+                        f"{self.path}, line {number}, is no result of this "
+                        "program: remove the file or name another one."
+                    ) from error
+                yield line, record
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Adds a line, whole or not at all.
@@ -141,7 +189,6 @@ class ResultLines:
                 if self._keeps:
                     self._stream.truncate(start)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._lines[_place(record)] = line.decode()
 
 
 def _place(record: Mapping[str, Any]) -> str:
@@ -150,21 +197,10 @@ def _place(record: Mapping[str, Any]) -> str:
     return made_from.get("path") or os.path.abspath(record["file"])
 
 
-def _read_lines(path: Path) -> dict[str, str]:
-    if not path.exists():
-        return {}
-    with naming_file(path, "Name another file."):
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    found = {}
-    for number, line in enumerate(lines, start=1):
-        try:
-            found[_place(json.loads(line))] = line
-        except Exception as error:
-            # Cut off wherever, also within its beginning.
-            if line.startswith(_BEGINNING[: len(line.rstrip("\n"))]):
-                continue
-            raise ValueError(
-                f"{path}, line {number}, is no result of this program: remove "
-                "the file or name another one."
-            ) from error
-    return found
+def _number(made_from: Mapping[str, Any], part: str = "") -> int:
+    return hash(json.dumps([made_from, part], sort_keys=True))
+
+
+def _is_among(number: int, ordered: np.ndarray) -> bool:
+    place = ordered.searchsorted(number)
+    return bool((ordered[place : place + 1] == number).any())

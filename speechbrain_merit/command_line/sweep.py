@@ -4,12 +4,16 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import datetime
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
+
+from .workers import WorkerDied, Workers
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +32,9 @@ def run(
     script: Path = Path("train.py"),
     devices: str | None = None,
     jobs: int = 1,
+    ray: str | None = None,
+    cpus: float = 1.0,
+    gpus: float = 0.0,
     dry_run: bool = False,
 ) -> int:
     """Trains and tests variants over folds and seeds.
@@ -60,6 +67,12 @@ def run(
         twice to run two on it.
     jobs : int
         Run so many side by side, on what train.py takes by default.
+    ray : str, optional
+        Address of a Ray cluster to run them on, such as auto.
+    cpus : float
+        Cores of each run on Ray.
+    gpus : float
+        GPUs of each run on Ray.
     dry_run : bool
         List what would be run, and run nothing.
 
@@ -97,7 +110,6 @@ def run(
     from speechbrain_merit.experiments.sweep.plan import as_arguments
     from speechbrain_merit.training.faults import INTERRUPTED
 
-    slots: Sequence[str | None] = _listed(devices) or [None] * jobs
     chosen = _chosen(spec, variants, folds, seeds, corpus)
     out = out or Path("results") / chosen["corpus"]
     runs = sweep.plan_runs(
@@ -115,13 +127,43 @@ def run(
             state = "finished" if planned.is_finished else "to be run"
             tqdm.write(f"{planned.name}: {state}")
         return 0
+    make_trainer = partial(
+        sweep.Trainer, script, _listed(devices) or [None] * jobs
+    )
+    outcomes: dict[Path, Any] = {}
     try:
-        with sweep.Progress(len(runs)) as progress:
-            outcomes = sweep.Scheduler(script, slots, progress).run(runs)
+        with (
+            Workers(
+                make_trainer,
+                count=len(_listed(devices)) or jobs,
+                ray=ray,
+                cpus=cpus,
+                gpus=gpus,
+                in_process=True,
+            ) as workers,
+            tqdm(total=len(runs), unit="run", disable=None) as bar,
+        ):
+            for chain, found in workers.map(sweep.chained(runs)):
+                if isinstance(found, WorkerDied):
+                    found = [
+                        sweep.Outcome(run, "failed", 0, str(found))
+                        for run in chain
+                    ]
+                for outcome in found:
+                    outcomes[outcome.run.folder] = outcome
+                    bar.write(_told(outcome))
+                    bar.update()
     except KeyboardInterrupt:
         logger.error("Interrupted: the same command goes on.")
         return INTERRUPTED
-    return _conclude(outcomes, out)
+    return _conclude([outcomes[run.folder] for run in runs], out)
+
+
+def _told(outcome: Any) -> str:
+    run, status, duration_s, reason = outcome
+    duration = datetime.timedelta(seconds=round(duration_s))
+    after = f" after {duration}" if duration else ""
+    return f"{run.name}: {status}{after}" + (f" ({reason})" if reason else "")
 
 
 def _chosen(
@@ -157,9 +199,7 @@ def _listed(text: str | None) -> list[str]:
 
 def _conclude(outcomes: Sequence[Any], out: Path) -> int:
     """Says what became of the runs, and where to go from here."""
-    from speechbrain_merit.experiments.sweep import summary_text
-
-    text = summary_text(outcomes)
+    text = "".join(f"- {_told(outcome)}\n" for outcome in outcomes)
     out.mkdir(parents=True, exist_ok=True)
     (out / SUMMARY_FILE).write_text(text, encoding="utf-8")
     tqdm.write(f"\n{text}\nAlso in {out / SUMMARY_FILE}")

@@ -14,7 +14,7 @@ from toy_model import EMOTIONS, write_experiment
 
 from speechbrain_merit import load
 from speechbrain_merit.command_line import main
-from speechbrain_merit.command_line.jobs import find_jobs
+from speechbrain_merit.command_line.jobs import Jobs
 from speechbrain_merit.inference import JointEnhancementClassifier
 
 
@@ -145,13 +145,13 @@ def test_a_run_resumes(model, noisy, tmp_path, capsys, monkeypatch):
     (out / "deep" / "er" / "b.wav").unlink()
     capsys.readouterr()
     assert process(*command) == 0
-    assert "1 files are finished already." in capsys.readouterr().out
+    assert "1 finished before" in capsys.readouterr().err
     assert (out / "a.wav").read_bytes() == b"kept as it is"
     assert soundfile.info(out / "deep" / "er" / "b.wav").frames
     assert read_lines(lines) == before
     with monkeypatch.context() as context:
         # All finished: not even the model is loaded.
-        context.setattr("speechbrain_merit.command_line.processing.load", None)
+        context.setattr("speechbrain_merit.command_line.file_worker.load", None)
         assert process(*command) == 0
     assert process(*command, "--overwrite") == 0
     assert soundfile.info(out / "a.wav").frames
@@ -200,10 +200,13 @@ def test_a_bad_file_does_not_stop_it(model, noisy, tmp_path, caplog):
     assert f"{tmp_path / 'missing.wav'} failed" in caplog.text
     assert "2 of 3 files failed." in caplog.text
     assert [p.name for p in out.rglob("*") if p.is_file()] == ["b.wav"]
-    errors = [line.get("error") for line in read_lines(lines).values()]
-    assert errors[1] is None
-    assert "Format not recognised" in errors[0]
-    assert "there is no such file" in errors[2]
+    found = {
+        Path(name).name: line.get("error")
+        for name, line in read_lines(lines).items()
+    }
+    assert found["b.flac"] is None
+    assert "Format not recognised" in found["a.wav"]
+    assert "there is no such file" in found["missing.wav"]
 
 
 def test_emotions_alone_need_no_folder(model, noisy, tmp_path, capsys):
@@ -237,7 +240,7 @@ def test_wrong_commands_are_refused(noisy, tmp_path, caplog):
         ([empty], "no audio file"),
         ([noisy], "hyperparams.yaml"),
         ([noisy, "--out", noisy], "lies in the output folder"),
-        ([noisy / "a.wav", "--out", noisy], "over the input"),
+        ([noisy / "a.wav", "--out", noisy], "lies in the output folder"),
         ([noisy / "a.wav", noisy, "--json", noisy / "notes.txt"], "line 1"),
     ]:
         caplog.clear()
@@ -261,21 +264,21 @@ def test_the_command_is_installed():
 
 def test_outputs_never_meet(noisy, tmp_path):
     (noisy / "a.flac").touch()
-    found = [job.output.name for job in find_jobs([str(noisy)], tmp_path / "o")]
+    found = [job.output.name for job in Jobs([str(noisy)], tmp_path / "o")]
     assert found == ["a.flac.wav", "a.wav.wav", "b.wav"]
-    assert len(find_jobs([str(noisy)], None)) == 3
+    assert len(Jobs([str(noisy)], None)) == 3
     (noisy / "a.flac").rename(noisy / "deep" / "a.wav")
     both = [str(noisy / "a.wav"), str(noisy / "deep" / "a.wav")]
     with pytest.raises(ValueError, match="both be written"):
-        find_jobs(both, tmp_path / "out")
+        Jobs(both, tmp_path / "out")
     # A file given twice is one file, and the output folder no input.
     out = noisy / "out"
     again = [str(noisy / "a.wav")] * 2
-    assert [job.output for job in find_jobs(again, out)] == [out / "a.wav"]
+    assert [job.output for job in Jobs(again, out)] == [out / "a.wav"]
     out.mkdir()
     (out / "a.wav").touch()
     (noisy / "deep" / "a.wav").unlink()
-    assert len(find_jobs([str(noisy)], out)) == 2
+    assert len(Jobs([str(noisy)], out)) == 2
 
 
 RESULTS = {

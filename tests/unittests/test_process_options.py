@@ -97,10 +97,10 @@ def test_batches_are_of_one_length(tmp_path):
         path = tmp_path / f"{number}.wav"
         soundfile.write(path, np.zeros(count), 1000)
         jobs.append(Job(path, None))
-    batches = make_batches(jobs, 2, longest_s=0.5)
+    batches = list(make_batches(jobs, 2, longest_s=0.5))
     found = [[counts[jobs.index(job)] for job in batch] for batch in batches]
     assert found == [[100, 200], [300, 400], [500], [5000]]
-    assert make_batches(jobs, 1, 0.5) == [[job] for job in jobs]
+    assert list(make_batches(jobs, 1, 0.5)) == [[job] for job in jobs]
 
 
 def test_figures_lie_beside_the_speech(model, noisy, tmp_path):

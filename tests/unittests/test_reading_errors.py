@@ -146,12 +146,11 @@ def test_wrong_kinds_in_manifests_of_noise_and_mixtures():
 
 
 def test_a_run_with_damaged_results_is_not_finished(tmp_path):
-    from speechbrain_merit.experiments.sweep import PlannedRun, summary_text
+    from speechbrain_merit.experiments.sweep import PlannedRun
 
     run = PlannedRun(tmp_path, ())
     for content in ("", "[]", DEEP):
         (tmp_path / "results.json").write_text(content)
         assert not run.is_finished
-        assert "| failed |" in summary_text([(run, "failed", 0.0, "")])
     (tmp_path / "results.json").write_text(json.dumps({"conditions": []}))
     assert run.is_finished

@@ -286,7 +286,7 @@ def test_a_result_is_of_a_file_a_model_and_options(
     before = (out / "c.wav").stat().st_mtime_ns
     capsys.readouterr()
     assert durations("first") == [0.25]
-    assert "1 files are finished already" in capsys.readouterr().out
+    assert "1 finished before" in capsys.readouterr().err
     assert (out / "c.wav").stat().st_mtime_ns == before
     # Changed since.
     write(tmp_path / "first" / "c.wav", 8000)
@@ -323,7 +323,6 @@ def test_half_lines_are_cut_back(tmp_path, monkeypatch):
     # As they were left before, where the disk was full for a while.
     path.write_text('{"file": "a.wav", "dura' + whole + whole + '{"fi')
     with ResultLines(path) as lines:
-        assert lines.of("b.wav")["emotion"] == "sad"
         lines.forget([])
         assert path.read_text() == whole
         lines.append({"file": "c.wav"})

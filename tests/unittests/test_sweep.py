@@ -5,15 +5,16 @@ Authors
 """
 
 import re
-import subprocess
-import sys
+import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import speechbrain
 from speechbrain_merit.command_line import main
+from speechbrain_merit.command_line.workers import Workers
 from speechbrain_merit.config import (
     TrainingRecord,
     compose,
@@ -23,12 +24,11 @@ from speechbrain_merit.config import (
 )
 from speechbrain_merit.config.corpora import CORPUS_FILE, TASK_FOLDER
 from speechbrain_merit.experiments.sweep import (
-    Progress,
-    Scheduler,
+    Trainer,
+    chained,
     parse_variants,
     plan_runs,
     read_spec,
-    summary_text,
 )
 from speechbrain_merit.training.folder_lock import claim_folder
 
@@ -101,11 +101,12 @@ def plan(script, variants, folds=(0,), options=(), seeds=(7,)):
     )
 
 
-def sweep(script, runs, slots=(None,), progress=None):
+def sweep(script, runs, devices=(None,)):
     """Runs a plan, and gives what became of each run."""
-    progress = Progress(len(runs)) if progress is None else progress
-    scheduler = Scheduler(script, slots, progress, poll_s=0.02)
-    return {outcome.run.name: outcome for outcome in scheduler.run(runs)}
+    make_trainer = partial(Trainer, script, devices)
+    with Workers(make_trainer, len(devices), in_process=True) as workers:
+        found = [pair[1] for pair in workers.map(chained(runs))]
+    return {outcome.run.name: outcome for chain in found for outcome in chain}
 
 
 def journal(script):
@@ -225,10 +226,8 @@ def test_everything_runs_once(script):
     outcomes = sweep(script, runs)
     assert {o.status for o in outcomes.values()} == {"finished"}
     started = [entry[1:3] for entry in journal(script) if entry[0] == "start"]
-    assert started == [
-        (run.folder.parent.name, run.folder.name.removeprefix("fold")[0])
-        for run in runs
-    ]
+    names = ["se_only", "se_then_ser", "sparse_merit"]
+    assert started == [(name, fold) for fold in "01" for name in names]
     again = sweep(script, runs)
     assert {o.status for o in again.values()} == {"finished before"}
     assert len(journal(script)) == 2 * len(runs)
@@ -287,77 +286,15 @@ def test_runs_share_the_devices(script):
     assert most == 2
 
 
-class Events(Progress):
-    """Notes what it is told, with what the script had noted by then."""
-
-    def __init__(self, script):
-        super().__init__(0)
-        self.script, self.events = script, []
-
-    def started(self, name, device):
-        self.events.append(("started", name))
-        # What runs share is there before the second one starts.
-        made = list((self.script.parent / "out").rglob("mixtures_test.json"))
-        self.events.append(("prepared", len(made)))
-
-    def busy(self, name):
-        self.events.append(("busy", name))
-
-
-def test_the_first_run_prepares_alone(script):
-    runs = plan(script, ["sparse_merit"], [0, 1], ["--pause=0.3"])
-    events = Events(script)
-    sweep(script, runs, ["a", "b"], events)
-    prepared = [count for kind, count in events.events if kind == "prepared"]
-    assert prepared == [0, 1]
-
-
-def test_a_process_that_outlived_its_sweep_is_waited_for(script):
-    (run,) = plan(script, ["sparse_merit"])
-    # As if the sweep had been killed: the process has the folder by itself.
-    script_text = (
-        "import sys, time; from filelock import FileLock;"
-        "lock = FileLock(sys.argv[1]); lock.acquire();"
-        "print(flush=True); time.sleep(1.5)"
-    )
-    run.folder.mkdir(parents=True)
-    sleeper = subprocess.Popen(
-        [sys.executable, "-c", script_text, run.folder / "train.lock"],
-        stdout=subprocess.PIPE,
-    )
-    sleeper.stdout.readline()
-    events = Events(script)
-    outcomes = sweep(script, [run], progress=events)
-    assert sleeper.wait() == 0
-    assert events.events[0] == ("busy", run.name)
-    assert ("started", run.name) in events.events
-    assert outcomes[run.name].status == "finished"
-
-
-def test_what_another_process_finished_is_not_run_again(script):
-    (run,) = plan(script, ["sparse_merit"])
-    arguments = [*run.arguments, "--noprogressbar"]
-    run.folder.mkdir(parents=True)
-    other = subprocess.Popen(
-        [sys.executable, script, *arguments, "--pause=0.5"]
-    )
+def test_an_interruption_ends_what_is_running(script):
+    runs = plan(script, ["sparse_merit"], [0], ["--pause=60"])
+    trainer = Trainer(script, [None], 0)
+    thread = threading.Thread(target=trainer, args=[runs])
+    thread.start()
     while not (script.parent / "journal.txt").exists():
         time.sleep(0.01)
-    outcomes = sweep(script, [run])
-    assert other.wait() == 0
-    assert outcomes[run.name].status == "finished"
-    assert len(journal(script)) == 2
-
-
-def test_an_interruption_ends_what_is_running(script, monkeypatch):
-    runs = plan(script, ["sparse_merit"], [0], ["--pause=60"])
-
-    class Interrupted(Progress):
-        def started(self, name, device):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        sweep(script, runs, progress=Interrupted(1))
+    trainer.stop()
+    thread.join()
     # Nobody holds the lock any more: the run has ended.
     claim_folder(runs[0].folder).release()
 
@@ -375,8 +312,8 @@ def test_the_command_says_what_became_of_it(script, monkeypatch):
     arguments = ("--variants", "ser_only,sparse_merit", "--", "--lr=2")
     assert command(script, *arguments) == 1
     text = (script.parent / "out" / "sweep.md").read_text()
-    assert "sparse_merit/fold0_seed1986 | finished" in " ".join(text.split())
-    assert "0.500" in text and "no luck" in text
+    assert "- sparse_merit/fold0_seed1986: finished" in text
+    assert "- ser_only/fold0_seed1986: failed" in text and "no luck" in text
     (script.parent / "ser_only0.fails").unlink()
     assert command(script, *arguments) == 0
     text = (script.parent / "out" / "sweep.md").read_text()
@@ -472,19 +409,6 @@ def test_mistakes_are_told_before_anything_runs(script, tmp_path):
     assert command(script, "--variants", "nothing") == 1
     assert command(script, "--variants", "ser_only", "--jobs", "0") == 1
     assert main(["sweep", "--script", str(tmp_path / "no.py")]) == 1
-
-
-def test_summary_has_no_figures_of_what_is_missing(script):
-    (run,) = plan(script, ["sparse_merit"])
-    text = summary_text([(run, "failed", 3700.0, "exit status 1")])
-    row = text.splitlines()[4]
-    assert [cell.strip() for cell in row.split("|")[1:-1]] == [
-        "sparse_merit/fold0_seed7",
-        "failed",
-        "1:01:40",
-        *["-"] * 4,
-    ]
-    assert text.endswith("- sparse_merit/fold0_seed7: exit status 1\n")
 
 
 def test_names_of_the_variants_are_those_of_the_repository():

@@ -5,5 +5,4 @@ Authors
 """
 
 from .plan import PlannedRun, Variant, parse_variants, plan_runs, read_spec
-from .progress import Progress, summary_text
-from .scheduler import Outcome, Scheduler
+from .trainer import Outcome, Trainer, chained
