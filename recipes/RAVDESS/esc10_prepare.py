@@ -30,7 +30,7 @@ _SPLIT_OF_FOLD = {
     "5": "seen",
 }
 _FOLDER_NAME = re.compile(r"(?:\d+ - )?(?P<category>.+)")
-_FILE_NAME = re.compile(r"(?P<fold>[1-5])-\d+-[A-Z]")
+_RECORDING_NAME = re.compile(r"(?P<fold>[1-5])-\d+-[A-Z]")
 
 
 def read_esc10(
@@ -144,7 +144,7 @@ def _check_noise_types(
 
 
 def _fold_of(path: Path) -> str:
-    match = _FILE_NAME.fullmatch(path.stem)
+    match = _RECORDING_NAME.fullmatch(path.stem)
     if match is None:
         raise ValueError(f"{path} is not named fold-clip-take.ogg.")
     return match["fold"]

@@ -24,7 +24,7 @@ def preparation(recipe: Path) -> str:
 
 @pytest.fixture
 def copy(recipe: Path, tmp_path: Path) -> Path:
-    """A recipe folder as `cp -rL` copies it, without the repository."""
+    """A recipe folder with its links followed, without the repository."""
     target = tmp_path / recipe.parent.name / recipe.name
     return Path(shutil.copytree(recipe, target, symlinks=False))
 
