@@ -5,38 +5,21 @@ Authors
 """
 
 import argparse
+import importlib
 import logging
 import sys
 from collections.abc import Sequence
 
 from speechbrain_merit import __version__
 
-from . import (
-    demo,
-    export,
-    export_onnx,
-    import_official,
-    listen,
-    models,
-    process,
-    report,
-    sweep,
-)
 from .subcommand import add_subcommand
 
 # Not SpeechBrain's: no command's help and mistakes wait for PyTorch.
 logger = logging.getLogger(__name__)
 
+# In the order of the help; each is the module with its function `run`.
 _COMMANDS = (
-    process,
-    listen,
-    demo,
-    models,
-    export,
-    export_onnx,
-    import_official,
-    report,
-    sweep,
+    "process listen demo models export export_onnx import_official report sweep"
 )
 
 
@@ -75,9 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", required=True
     )
-    for command in _COMMANDS:
-        name = command.__name__.rpartition(".")[2].replace("_", "-")
-        add_subcommand(commands, name, command.run)
+    for name in _COMMANDS.split():
+        module = importlib.import_module(f".{name}", __name__)
+        add_subcommand(commands, name.replace("_", "-"), module.run)
     arguments = vars(parser.parse_args(argv))
     try:
         return arguments.pop("function")(**arguments)

@@ -23,22 +23,12 @@ TEMPLATES = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
     keep_trailing_newline=True,
 )
-# What the hub calls the tasks; where results have their scores, and how these
-# are called.
+# Where results have a task's scores, and what the hub calls the task.
 _TASKS = {
-    ENHANCE: (
-        "audio-to-audio",
-        "speech-enhancement",
-        "se",
-        ENHANCEMENT_HEADINGS,
-    ),
-    EMOTION: (
-        "audio-classification",
-        "speech-emotion-recognition",
-        "ser",
-        EMOTION_HEADINGS,
-    ),
+    ENHANCE: ("se", "audio-to-audio", "speech-enhancement"),
+    EMOTION: ("ser", "audio-classification", "speech-emotion-recognition"),
 }
+_HEADINGS = {**EMOTION_HEADINGS, **ENHANCEMENT_HEADINGS}
 
 
 def trained_model_card(
@@ -83,7 +73,7 @@ def trained_model_card(
     conditions = results["conditions"]
     tasks = [
         task
-        for task, (_, _, key, _) in _TASKS.items()
+        for task, (key, *_) in _TASKS.items()
         if any(condition[key] for condition in conditions)
     ]
     return TEMPLATES.get_template("trained_card.md.jinja").render(
@@ -104,44 +94,38 @@ def _metadata(
     results: Mapping[str, Any] | None = None,
 ) -> str:
     """Writes the head of a card, from which the hub lists and compares."""
-    tags = [tag for task in tasks for tag in _TASKS[task][:2]]
-    known: dict[str, Any] = {}
+    known: dict[str, Any] = {"language": [*language]}
     if results is not None:
-        scores = [*_scores(tasks, results)]
+        scores = list(_scores(tasks, results))
         metrics = list(dict.fromkeys(score.metric_type for score in scores))
-        known = {
-            "datasets": [results["corpus"].lower()],
-            "metrics": metrics or None,
-            "eval_results": scores or None,
-            "model_name": results["system"],
-        }
+        known |= {"datasets": [results["corpus"].lower()], "metrics": metrics}
+        known |= {"eval_results": scores, "model_name": results["system"]}
     return ModelCardData(
-        language=[*language] or None,
         license=license,
         library_name="speechbrain",
-        tags=["speechbrain", *tags],
-        **known,
+        tags=["speechbrain", *(t for task in tasks for t in _TASKS[task][1:])],
+        **{key: value for key, value in known.items() if value},
     ).to_yaml()
 
 
 def _scores(
     tasks: Sequence[str], results: Mapping[str, Any]
 ) -> Iterator[EvalResult]:
+    corpus = results["corpus"]
     for entry in results["conditions"]:
         condition = Condition(entry["noise"], entry["snr_db"]).name
-        for task in tasks:
-            task_type, name, key, headings = _TASKS[task]
+        for key, task_type, name in (_TASKS[task] for task in tasks):
             for metric, value in (entry[key] or {}).items():
-                if metric in headings and value is not None:
-                    title, decimals = headings[metric]
+                if metric in _HEADINGS and value is not None:
+                    title, decimals = _HEADINGS[metric]
                     yield EvalResult(
-                        task_type=task_type,
+                        task_type,
+                        corpus.lower(),
+                        f"{corpus}, {condition}",
+                        metric,
+                        round(value, decimals),
                         task_name=name.replace("-", " "),
-                        dataset_type=results["corpus"].lower(),
-                        dataset_name=f"{results['corpus']}, {condition}",
-                        metric_type=metric,
                         metric_name=title,
-                        metric_value=round(value, decimals),
                     )
 
 

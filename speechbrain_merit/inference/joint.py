@@ -4,6 +4,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import io
 import numbers
 from collections.abc import Sequence
 from functools import partial
@@ -70,7 +71,20 @@ class JointEnhancementClassifier(BatchProcessor):
         result = self.process_file(source, **{"timeline": True, **options})
         if options.get("keep_sample_rate"):
             rate_hz = audio_info(source).sample_rate
-        return ProcessedRecording.of(result, source, rate_hz)
+        if source is recording and hasattr(source, "read"):
+            # The result outlives an open file.
+            source.seek(0)
+            source = io.BytesIO(source.read())
+        enhanced, labels = result.enhanced, result.labels
+        rows = result.probabilities
+        return ProcessedRecording(
+            source,
+            None if enhanced is None else enhanced.squeeze(0).cpu().numpy(),
+            rate_hz,
+            labels[0] if labels else None,
+            rows[0] if rows else None,
+            result.timeline,
+        )
 
     def classify_file(
         self, path: Any, **options: Any

@@ -7,7 +7,6 @@ Authors
 import base64
 import dataclasses
 import io
-import os
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from speechbrain.utils.data_utils import batch_pad_right
 from speechbrain_merit.data.audio import read_mono_blocks
 from speechbrain_merit.data.decoding import Source, name_of
 
-from .batch_processing import ProcessedSpeech, found
+from .batch_processing import found
 from .output_files import subtype_like, write_blocks
 from .timeline import NO_SPEECH, EmotionSegment
 from .timeline_files import write_timeline
@@ -70,43 +69,6 @@ class ProcessedRecording:
     emotion: str | None
     probabilities: dict[str, float] | None
     timeline: list[EmotionSegment] | None
-
-    @classmethod
-    def of(
-        cls, result: ProcessedSpeech, source: Source, sample_rate_hz: int
-    ) -> "ProcessedRecording":
-        """Takes what a batch of one gave, or the channels of one recording.
-
-        Arguments
-        ---------
-        result : ProcessedSpeech
-            As `JointEnhancementClassifier.process_file` gives it.
-        source : str or Path or file object
-            The recording.
-        sample_rate_hz : int
-            Sample rate of the enhanced speech.
-
-        Returns
-        -------
-        ProcessedRecording
-            On the CPU.
-        """
-        if not isinstance(source, str | os.PathLike | io.BytesIO):
-            # The result outlives an open file.
-            source.seek(0)
-            source = io.BytesIO(source.read())
-        enhanced, rows = None, result.probabilities
-        if result.enhanced is not None:
-            enhanced = result.enhanced.cpu().numpy()
-            enhanced = enhanced[0] if len(enhanced) == 1 else enhanced
-        return cls(
-            source,
-            enhanced,
-            sample_rate_hz,
-            result.labels[0] if result.labels else None,
-            rows[0] if rows else None,
-            result.timeline,
-        )
 
     def save(self, path: str | Path) -> None:
         """Writes the enhanced speech.
@@ -175,14 +137,11 @@ class ProcessedRecording:
     def _mono(self) -> torch.Tensor:
         return torch.from_numpy(np.atleast_2d(found(self.enhanced)).mean(0))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         if self.emotion == NO_SPEECH:
             return NO_SPEECH
         chances = (self.probabilities or {}).items()
         return ", ".join(f"{name} {chance:.0%}" for name, chance in chances)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self}>"
 
     def _repr_html_(self) -> str:
         if self.enhanced is None:

@@ -10,7 +10,6 @@ Authors
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -99,7 +98,7 @@ def plot_expert_timeline(
     frame_s: float,
     sample_rate_hz: int,
     title: str,
-    path: str | Path | BinaryIO,
+    path: str | Path,
 ) -> None:
     """Draws an utterance's spectrum and the expert of each frame below it.
 
@@ -122,7 +121,7 @@ def plot_expert_timeline(
         Sample rate of the signal.
     title : str
         What the figure shows.
-    path : str or Path or file object
+    path : str or Path
         The PNG file to write, whatever its suffix.
 
     Raises

@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from bad_audio import encode, speech
 from toy_model import EMOTIONS, take_all_for_speech, write_experiment
 
 from speechbrain_merit import load
 from speechbrain_merit.command_line import main
 from speechbrain_merit.inference.demo import make_demo, serve
-from speechbrain_merit.inference.demo.expert_picture import draw_experts
 
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
 
@@ -34,28 +32,6 @@ def recording(tmp_path_factory):
     samples = np.random.default_rng(0).normal(size=(6 * 22050, 2)) * 0.05
     soundfile.write(path, samples, 22050)
     return path
-
-
-def test_experts_of_a_recording_are_shown(model, recording, tmp_path):
-    # That of a phone, too.
-    memo = encode(tmp_path / "memo.m4a", speech(48000), "aac")
-    for path in (recording, memo):
-        image = draw_experts(model, str(path))
-        assert image.mode == "RGB" and image.width > 800
-
-
-def test_models_without_experts(tmp_path, recording):
-    write_experiment(tmp_path, tasks=["enhance"])
-    model = load(tmp_path, "cpu")
-    routed = model.mods.model.integrator.forward
-
-    def unrouted(*arguments):
-        integration = routed(*arguments)
-        integration.routing = {}
-        return integration
-
-    model.mods.model.integrator.forward = unrouted
-    assert draw_experts(model, str(recording)) is None
 
 
 def test_the_command_says_what_is_missing(tmp_path, caplog, monkeypatch):
@@ -93,7 +69,7 @@ def address(model):
 def test_the_page_answers_over_http(address, recording, model):
     client_module = pytest.importorskip("gradio_client")
     client = client_module.Client(address, verbose=False)
-    shown, enhanced, experts = client.predict(
+    shown, enhanced = client.predict(
         client_module.handle_file(recording), 2.0, api_name="/process"
     )
     samples, rate = soundfile.read(enhanced, dtype="float32")
@@ -140,7 +116,7 @@ def test_the_page_works_in_a_browser(address, recording, browser, tmp_path):
     page.locator("input[type=file]").first.set_input_files(recording)
     # Dropping a file is enough to have it processed.
     page.wait_for_function(
-        "[...document.images].filter(i => i.naturalWidth > 800).length == 2",
+        "[...document.images].filter(i => i.naturalWidth > 800).length == 1",
         timeout=120_000,
     )
     text = page.locator("body").inner_text()

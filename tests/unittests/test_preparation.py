@@ -266,16 +266,6 @@ def test_what_a_noise_folder_is_is_recognised(tmp_path, paths, kind):
     assert noise_of(tmp_path / "noise", kind="auto")[0] == expected
 
 
-def test_another_kind_of_noise_is_told_what_fits(tmp_path):
-    for number in range(3):
-        write_sound(tmp_path / "noise" / "fan" / f"{number}.wav")
-    with pytest.raises(
-        FileNotFoundError,
-        match=r"found fan. .* '\{noise: \{kind: type_folders\}\}'",
-    ):
-        noise_of(tmp_path / "noise", kind="split_folders")
-
-
 @pytest.mark.parametrize("end", ["", "-10"])
 def test_takes_of_one_esc_clip_stay_together(tmp_path, end):
     for number in range(30):

@@ -127,22 +127,13 @@ def list_recordings(
         return _from_manifests(manifests)
     if not noise_folder.is_dir():
         raise layout_error(noise_folder, "*", "noise recordings")
-    recognised = _recognised(noise_folder)
     if kind == AUTO:
+        kind = _recognised(noise_folder)
         logger.info(
-            f"{noise_folder} is taken for noise of the kind {recognised}; "
-            "another one can be named in prepare_options."
+            f"{noise_folder} is taken for noise of the kind {kind}; another "
+            "one can be named in prepare_options."
         )
-        kind = recognised
-    try:
-        return _LAYOUTS[kind](noise_folder)
-    except FileNotFoundError as error:
-        if kind == recognised:
-            raise
-        option = f"--prepare_options '{{noise: {{kind: {recognised}}}}}'"
-        raise FileNotFoundError(
-            f"{error} What is there fits {option}."
-        ) from error
+    return _LAYOUTS[kind](noise_folder)
 
 
 def _recognised(noise_folder: Path) -> str:

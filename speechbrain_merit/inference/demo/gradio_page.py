@@ -12,8 +12,6 @@ from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.inference.timeline import TIMELINE_STEP_S
 from speechbrain_merit.lobes.joint_model import ENHANCE
 
-from .expert_picture import draw_experts
-
 _INTRODUCTION = """\
 # Enhanced speech and its emotion
 
@@ -64,7 +62,6 @@ def make_demo(model: JointEnhancementClassifier) -> Any:
             raise gradio.Error("Drop or record speech first.")
         try:
             result = model(path, timeline_step_s=step_s)
-            experts = draw_experts(model, path)
         except (RuntimeError, ValueError) as error:
             raise gradio.Error(str(error)) from error
         # As a file has them: of floats, Gradio changes the level.
@@ -72,7 +69,6 @@ def make_demo(model: JointEnhancementClassifier) -> Any:
         return (
             result._repr_html_(),
             (result.sample_rate_hz, samples.round().astype(np.int16)),
-            gradio.Image(value=experts, visible=bool(experts)),
         )
 
     with gradio.Blocks(
@@ -102,20 +98,11 @@ def make_demo(model: JointEnhancementClassifier) -> Any:
             with gradio.Column(scale=2):
                 # As in a notebook: both versions in one player.
                 shown = gradio.HTML()
-                experts = gradio.Image(
-                    label="Experts",
-                    visible=False,
-                    format="png",
-                    interactive=False,
-                    # Over the figure, it would hide a part of it.
-                    show_label=False,
-                    buttons=["download", "fullscreen"],
-                )
         gradio.on(
             [button.click, noisy.upload, noisy.stop_recording],
             show,
             inputs=[noisy, step],
-            outputs=[shown, enhanced, experts],
+            outputs=[shown, enhanced],
             api_name="process",
         )
     return page
