@@ -125,18 +125,14 @@ def utterances_per_second(
 def print_rows(folder: Path, arguments: argparse.Namespace) -> None:
     """Measures every number of processes with every cache."""
     utterances = make_corpus(folder, arguments)
-    caches = {
-        "none": {},
-        "folder": {"folder": folder / "cache"},
-        "memory": {"memory_mib": 4096},
-    }
+    caches = {"none": None, "folder": folder / "cache"}
     for num_workers in arguments.workers:
         plain = None
-        for name, options in caches.items():
+        for name, place in caches.items():
             mixer, loader = make_loader(
                 folder,
                 utterances,
-                AudioCache(**options),
+                AudioCache(place),
                 num_workers,
                 arguments.batch_size,
             )

@@ -157,7 +157,6 @@ class Hyperparameters(Strict):
     valid_snrs_db: SnrsDb
     evaluation_seed: Seed
     audio_cache_folder: Text | None = SOME
-    audio_cache_memory_mib: NotNegative = SOME
     noises: Arguments
     speed_perturb: Arguments = SOME
     speech_augmentation: Arguments = SOME

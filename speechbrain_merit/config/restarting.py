@@ -30,7 +30,7 @@ CHANGE_NOTHING = frozenset(
     gradient_cosine_interval use_tensorboard tensorboard_logs_folder train_log train_logger
 
     device num_workers persistent_workers pin_memory prefetch_factor
-    audio_cache_memory_mib cache_size hidden_state_cache
+    cache_size hidden_state_cache
     hidden_state_cache_gib checkpoint_activations process_timeout_minutes
     distributed_backend jit compile compile_mode
     ckpt_interval_minutes ckpt_interval_steps

@@ -1,15 +1,14 @@
-"""Audio that was decoded and resampled once, kept in a folder or in memory.
+"""Audio that was decoded and resampled once, kept in a folder.
 
 Authors
  * The speechbrain-merit developers 2026
 """
 
-import collections
 import contextlib
+import dataclasses
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,27 +20,20 @@ from .audio import read_mono
 _VERSION = 2
 
 
+@dataclasses.dataclass
 class AudioCache:
     """Reads as `read_mono` does, and keeps what it has read.
 
     The samples are those of `read_mono` to the last bit. They are kept under
     the file's path, size and time of last change, so that a file that was
     changed is read anew. A folder may be shared by any number of processes
-    and trainings; nothing in it is ever removed. Memory is held by every
-    loader process for itself, the least recently read parts go first.
+    and trainings; nothing in it is ever removed.
 
     Arguments
     ---------
     folder : str or Path, optional
-        Where to keep samples on disk, 64 kB per second of 16 kHz; created
-        when needed. By default nothing is written.
-    memory_mib : float
-        How much to keep in memory, in MiB.
-
-    Raises
-    ------
-    ValueError
-        If `memory_mib` is negative.
+        Where to keep samples, 64 kB per second of 16 kHz; created when
+        needed. By default nothing is kept.
 
     Example
     -------
@@ -56,16 +48,7 @@ class AudioCache:
     2
     """
 
-    def __init__(
-        self, folder: str | Path | None = None, memory_mib: float = 0.0
-    ) -> None:
-        if not memory_mib >= 0:
-            raise ValueError(
-                f"memory_mib is {memory_mib}: give 0 or a positive number."
-            )
-        self.folder = None if folder is None else Path(folder)
-        self.memory_bytes = memory_mib * 2**20
-        self._empty_memory()
+    folder: str | Path | None = None
 
     def __call__(
         self,
@@ -98,25 +81,11 @@ class AudioCache:
             As `read_mono`; or if the folder cannot be written to.
         """
         stretch = (path, sample_rate_hz, start_s, duration_s)
-        is_kept = self.folder is not None or self.memory_bytes
-        key = _key(*stretch) if is_kept else None
-        if key is None:
-            return read_mono(*stretch)
-        if key in self._memory:
-            self._memory.move_to_end(key)
-            return self._memory[key].clone()
-        samples = self._read(key, stretch)
-        self._remember(key, samples)
-        return samples.clone()
-
-    def _read(
-        self, key: str, stretch: tuple[str, int, float, float | None]
-    ) -> torch.Tensor:
-        """Reads from the folder, or else the file."""
-        if self.folder is None:
+        key = None if self.folder is None else _key(*stretch)
+        if self.folder is None or key is None:
             return read_mono(*stretch)
         # So that no folder has to hold a file for every utterance.
-        file = self.folder / key[:2] / f"{key}.npy"
+        file = Path(self.folder) / key[:2] / f"{key}.npy"
         # Not there, or damaged: to be written once more.
         with contextlib.suppress(OSError, ValueError, EOFError):
             return torch.from_numpy(np.load(file))
@@ -131,29 +100,6 @@ class AudioCache:
                 "or to null."
             ) from error
         return samples
-
-    def _empty_memory(self) -> None:
-        self._memory: collections.OrderedDict[str, torch.Tensor] = (
-            collections.OrderedDict()
-        )
-        self._held_bytes = 0
-
-    def _remember(self, key: str, samples: torch.Tensor) -> None:
-        if samples.nbytes > self.memory_bytes:
-            return
-        self._memory[key] = samples
-        self._held_bytes += samples.nbytes
-        while self._held_bytes > self.memory_bytes:
-            _, dropped = self._memory.popitem(last=False)
-            self._held_bytes -= dropped.nbytes
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A loader process that is spawned starts with an empty memory.
-        return {"folder": self.folder, "memory_bytes": self.memory_bytes}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._empty_memory()
 
 
 def _key(path: str, *stretch: float | None) -> str | None:

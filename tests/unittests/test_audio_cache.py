@@ -34,12 +34,8 @@ def write(path, seed, num_samples=22050):
     return str(path)
 
 
-@pytest.mark.parametrize("where", ["folder", "memory", "both"])
-def test_samples_are_those_of_read_mono_and_read_once(tmp_path, decoded, where):
-    read = AudioCache(
-        None if where == "memory" else tmp_path / "cache",
-        0.0 if where == "folder" else 16.0,
-    )
+def test_samples_are_those_of_read_mono_and_read_once(tmp_path, decoded):
+    read = AudioCache(tmp_path / "cache")
     path = write(tmp_path / "a.wav", 0)
     for stretch in ((0.0, None), (0.25, 0.5), (0.25, 0.25)):
         expected = read_mono(path, RATE, *stretch)
@@ -56,7 +52,7 @@ def test_nothing_is_kept_unless_asked_for(tmp_path, decoded):
 
 
 def test_what_is_done_to_samples_is_not_kept(tmp_path):
-    read, path = AudioCache(memory_mib=1), write(tmp_path / "a.wav", 0)
+    read, path = AudioCache(tmp_path / "cache"), write(tmp_path / "a.wav", 0)
     expected = read_mono(path, RATE)
     for _ in range(3):
         samples = read(path, RATE)
@@ -64,9 +60,8 @@ def test_what_is_done_to_samples_is_not_kept(tmp_path):
         samples.zero_()
 
 
-@pytest.mark.parametrize("folder", [True, False])
-def test_a_changed_file_is_read_anew(tmp_path, folder):
-    read = AudioCache(tmp_path / "cache" if folder else None, 16.0)
+def test_a_changed_file_is_read_anew(tmp_path):
+    read = AudioCache(tmp_path / "cache")
     path = write(tmp_path / "a.wav", 0)
     read(path, RATE)
     # Of the same size, a moment later.
@@ -77,25 +72,12 @@ def test_a_changed_file_is_read_anew(tmp_path, folder):
 
 
 def test_a_folder_serves_other_processes(tmp_path, decoded):
-    first = AudioCache(tmp_path / "cache", 16.0)
+    first = AudioCache(tmp_path / "cache")
     path = write(tmp_path / "a.wav", 0)
     expected = first(path, RATE)
     second = pickle.loads(pickle.dumps(first))
     assert torch.equal(second(path, RATE), expected)
     assert len(decoded) == 1
-
-
-def test_memory_is_limited_and_the_oldest_goes(tmp_path, decoded):
-    paths = [write(tmp_path / f"{n}.wav", n) for n in range(3)]
-    # A second is 64 kB: two fit.
-    read = AudioCache(memory_mib=130_000 / 2**20)
-    for n in (0, 1, 0, 2, 0, 1):
-        read(paths[n], RATE)
-    assert decoded == [paths[n] for n in (0, 1, 2, 1)]
-    too_long = write(tmp_path / "long.wav", 9, 3 * 22050)
-    read(too_long, RATE)
-    read(paths[0], RATE)
-    assert decoded[4:] == [too_long]
 
 
 def test_damaged_files_are_written_once_more(tmp_path, decoded):
@@ -116,8 +98,6 @@ def test_errors_name_what_is_wrong(tmp_path):
     read = AudioCache(tmp_path / "cache")
     with pytest.raises(ValueError, match="nowhere.wav cannot be read"):
         read(str(tmp_path / "nowhere.wav"), RATE)
-    with pytest.raises(ValueError, match="memory_mib is -1"):
-        AudioCache(memory_mib=-1)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ValueError, match="audio_cache_folder"):
         AudioCache(tmp_path / "file")(write(tmp_path / "a.wav", 0), RATE)

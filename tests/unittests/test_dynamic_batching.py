@@ -3,7 +3,6 @@
 import itertools
 
 import numpy as np
-import pytest
 import torch
 
 import speechbrain as sb
@@ -148,18 +147,6 @@ def test_a_resumed_training_sees_the_same_batches(tmp_path):
     before = batches_of_a_training(tmp_path / "stopped", per_epoch + 7)
     after = batches_of_a_training(tmp_path / "stopped")
     assert before + after == straight
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"max_batch_duration_s": 2.0}, "max_batch_duration_s is 2.0"),
-        ({"num_buckets": 0}, "num_length_buckets is 0"),
-    ],
-)
-def test_impossible_options_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        make_batch_sampler(make_dataset(), **{**OPTIONS, **options})
 
 
 def test_utterances_of_one_length():

@@ -60,11 +60,6 @@ class TrainingMixer:
         `put_in_room` does; not that of given pairs.
     channel_augmentation : Augmenter, optional
         Changes the mixture and the target alike, e.g. their bandwidth.
-
-    Raises
-    ------
-    ValueError
-        If a range is empty or a probability not between 0 and 1.
     """
 
     def __init__(
@@ -84,14 +79,6 @@ class TrainingMixer:
         rooms: Callable[..., tuple[torch.Tensor, ...]] | None = None,
         channel_augmentation: Augmenter | None = None,
     ) -> None:
-        if snr_low_db > snr_high_db:
-            raise ValueError(
-                f"snr_low_db {snr_low_db} is above snr_high_db {snr_high_db}."
-            )
-        if not 0 <= clean_probability <= 1:
-            raise ValueError(
-                f"clean_probability is {clean_probability}, not in [0, 1]."
-            )
         self.noises = generated_noise(noises) if generated_noise else noises
         self.sample_rate_hz = sample_rate_hz
         self.snr_low_db = snr_low_db
