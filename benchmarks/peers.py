@@ -36,7 +36,7 @@ from timing import describe_device
 from speechbrain_merit.data.audio import read_mono, resample
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.metrics.enhancement import score_signal
-from speechbrain_merit.metrics.results_table import markdown_rows
+from speechbrain_merit.metrics.results_table import markdown_rows, markdown_text
 
 SAMPLE_RATE_HZ = 16000
 # Of RNNoise and of DeepFilterNet3.
@@ -200,7 +200,8 @@ def main() -> None:
             values = score(system, pairs).values()
             form = "{:.2f} {:.3f} {:.2f} {:.2f} {:.1f} {:.3f}"
             cells = form.format(*values).split()
-            rows.append([folder.name, str(len(pairs)), name, *cells])
+            names = markdown_text(folder.name), markdown_text(name)
+            rows.append([names[0], str(len(pairs)), names[1], *cells])
             print(*rows[-1], file=sys.stderr)
     print(f"{describe_device(arguments.device)}\n")
     print(markdown_rows(rows))

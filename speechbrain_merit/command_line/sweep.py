@@ -199,10 +199,13 @@ def _listed(text: str | None) -> list[str]:
 
 def _conclude(outcomes: Sequence[Any], out: Path) -> int:
     """Says what became of the runs, and where to go from here."""
-    text = "".join(f"- {_told(outcome)}\n" for outcome in outcomes)
+    from speechbrain_merit.metrics.results_table import markdown_text
+
+    told = [_told(outcome) for outcome in outcomes]
+    text = "".join(f"- {markdown_text(line)}\n" for line in told)
     out.mkdir(parents=True, exist_ok=True)
     (out / SUMMARY_FILE).write_text(text, encoding="utf-8")
-    tqdm.write(f"\n{text}\nAlso in {out / SUMMARY_FILE}")
+    tqdm.write("\n".join(["", *told, f"Also in {out / SUMMARY_FILE}"]))
     missing = [o.run.name for o in outcomes if not o.is_good]
     if missing:
         logger.error(

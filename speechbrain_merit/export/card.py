@@ -16,6 +16,7 @@ from speechbrain_merit.metrics.results_table import (
     EMOTION_HEADINGS,
     ENHANCEMENT_HEADINGS,
     markdown_table,
+    markdown_text,
 )
 
 TEMPLATES = jinja2.Environment(
@@ -23,6 +24,7 @@ TEMPLATES = jinja2.Environment(
     undefined=jinja2.StrictUndefined,
     keep_trailing_newline=True,
 )
+TEMPLATES.filters["text"] = markdown_text
 # Where results have a task's scores, and what the hub calls the task.
 _TASKS = {
     ENHANCE: ("se", "audio-to-audio", "speech-enhancement"),

@@ -18,7 +18,10 @@ from typing import Any
 from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.metrics.calibration import calibration_dictionary
 from speechbrain_merit.metrics.condition_stats import TestStats
-from speechbrain_merit.metrics.results_table import markdown_table
+from speechbrain_merit.metrics.results_table import (
+    markdown_table,
+    markdown_text,
+)
 from speechbrain_merit.metrics.score_plots import (
     plot_confusion,
     plot_reliability,
@@ -142,7 +145,7 @@ def write_results(
     folder = Path(folder)
     text = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
     heading = "# {system} on {corpus}, fold {fold}, seed {seed}".format(
-        **results
+        **{key: markdown_text(value) for key, value in results.items()}
     )
     with atomic_write(folder / "results.md") as path:
         path.write_text(f"{heading}\n\n{markdown_table(results)}", "utf-8")

@@ -4,12 +4,17 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from speechbrain_merit.metrics.conditions import Condition
 from speechbrain_merit.metrics.enhancement import METRICS
 
+# An underscore within a word, and < or & on their own, are only that.
+_MARKUP = re.compile(
+    r"[\\`*|$~\[\]]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])"
+)
 # Titles, and the decimals that are worth printing.
 EMOTION_HEADINGS = {
     "f1_macro": ("F1-macro", 3),
@@ -30,14 +35,36 @@ ENHANCEMENT_HEADINGS = {
 }
 
 
+def markdown_text(text: object) -> str:
+    r"""Writes a text that Markdown, and HTML in it, takes for a text.
+
+    Arguments
+    ---------
+    text : object
+        What is named, such as a system, a corpus or a file.
+
+    Returns
+    -------
+    str
+        One line. What means nothing in its place stays as it is, for whoever
+        reads the file itself.
+
+    Example
+    -------
+    >>> print(markdown_text("sparse_merit"), markdown_text("a|*b*\n<i>"))
+    sparse_merit a\|\*b\* \<i>
+    """
+    return _MARKUP.sub(r"\\\g<0>", " ".join(str(text).split()))
+
+
 def markdown_rows(rows: Sequence[Sequence[str]]) -> str:
     """Writes rows in Markdown that also read well in a terminal.
 
     Arguments
     ---------
     rows : sequence
-        Cells of each row, the headings first. The first column is aligned
-        left, the others right.
+        Cells of each row, in Markdown, the headings first. The first column is
+        aligned left, the others right.
 
     Returns
     -------
@@ -46,19 +73,18 @@ def markdown_rows(rows: Sequence[Sequence[str]]) -> str:
 
     Example
     -------
-    >>> print(markdown_rows([["run", "UAR"], ["a|b", "0.5"]]))
-    | run  | UAR |
-    | ---- | --: |
-    | a\\|b | 0.5 |
+    >>> print(markdown_rows([["run", "UAR"], ["a", "0.5"]]))
+    | run | UAR |
+    | --- | --: |
+    | a   | 0.5 |
     """
-    table = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     # Three for the rule, which Markdown wants to hold a dash.
-    widths = [max(3, *map(len, cells)) for cells in zip(*table, strict=True)]
+    widths = [max(3, *map(len, cells)) for cells in zip(*rows, strict=True)]
     # The colons make Markdown align as the spaces do.
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     lines = [
         [row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]
-        for row in (table[0], rule, *table[1:])
+        for row in (rows[0], rule, *rows[1:])
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -8,9 +8,12 @@ import csv
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from markdown_it import MarkdownIt
 from synthetic_runs import write_run
 
 from speechbrain_merit.command_line import main
@@ -31,6 +34,7 @@ from speechbrain_merit.experiments.report.score_tables import (
     probability,
 )
 from speechbrain_merit.experiments.report.scores import Estimate, score_systems
+from speechbrain_merit.export.card import trained_model_card
 
 # Finding and reading
 
@@ -165,6 +169,94 @@ def test_no_name_becomes_markup():
     text = rendered("report.html", table)
     assert "<script" not in text
     assert text.count("&lt;script&gt;alert(&#39;a&#39;)") == 5
+
+
+# What means something to Markdown, to HTML in it or to LaTeX.
+ODD_NAMES = (
+    *("a|b", "a\nb", "a\r\n\r\n# b", "\\", "\\|", "$x$", "_x_", "__x__"),
+    *("sparse_merit", "<script>x</script>", "<!-- x", "&lt;b", "a & b", "`x`"),
+    *("*x*", "~~x~~", "[x](y)", "![x](y)", "a < b > c", "100 %", "#1", "{x}"),
+    *("x^2", "a -> b", "-5 dB", "\u2028x", "^", "~"),
+)
+
+
+def content_of(token):
+    """The text of a part of a line; of an image, that beside it."""
+    if token.type == "image":
+        return "".join(map(content_of, token.children))
+    return token.content
+
+
+def shown(markdown):
+    """Texts of a document, by an independent parser of Markdown."""
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    found = []
+    for token in parser.parse(markdown):
+        assert token.type not in ("html_block", "code_block", "hr")
+        children = token.children or []
+        kinds = {child.type for child in children} - {"text", "image"}
+        assert kinds <= {"strong_open", "strong_close"}, token
+        if token.type == "inline":
+            found.append("".join(map(content_of, children)))
+    return found
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_no_name_is_markdown(name):
+    table = Table(name, ((name, 1),), ("system", name), ((name, name),))
+    plain = " ".join(name.split())
+    texts = shown(
+        render(
+            "report.md",
+            title=name,
+            notes=[f"Of {name}."],
+            sections={"Summary": [table]},
+            figures={Path("a b.png"): name},
+        )
+    )
+    texts = [" ".join(text.split()) for text in texts]
+    assert texts == [
+        plain,
+        f"Of {plain}.",
+        "Summary",
+        plain,
+        *("system", f"{plain} {plain}", plain, plain),
+        "Figures",
+        plain,
+    ]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_no_name_is_markdown_in_a_card(name):
+    plain = " ".join(name.split())
+    given = {"system": name, "corpus": name, "fold": 0, "seed": 1}
+    results = {**given, "conditions": [], "routing": None}
+    card = trained_model_card(results, name, "other")
+    head, body = card[4:].split("\n---\n", 1)
+    assert yaml.safe_load(head)["datasets"] == [name.lower()]
+    body = body.split("\n## Use")[0]
+    texts = MarkdownIt().parse(body)[1].children
+    title = "".join(child.content for child in texts)
+    assert " ".join(title.split()) == f"{plain}, trained on {plain}"
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_no_name_is_latex(name):
+    table = Table(name, ((name, 1),), ("system", name), ((name, "1"),))
+    content = {"title": name, "notes": [], "figures": {}}
+    text = render("tables.tex", sections={"Summary": [table]}, **content)
+    (row,) = (line for line in text.splitlines() if line.endswith(r"& 1 \\"))
+    bare = row.removesuffix(r"& 1 \\")
+    for known in (
+        *(r"\textbackslash{}", r"\textasciitilde{}", r"\textasciicircum{}"),
+        *(r"\textless{}", r"\textgreater{}", r"$\rightarrow$", "$-$", "{}"),
+        *(f"\\{character}" for character in "&%$#_{}"),
+    ):
+        bare = bare.replace(known, "")
+    assert not set(bare) & set("\\~^<>&%$#_{}")
+    # A line that ends takes these from the next one.
+    assert not row.startswith(("[", "*"))
+    assert row.isprintable()
 
 
 def test_the_best_system_is_marked_and_unprocessed_speech_is_none(tmp_path):

@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from speechbrain_merit.metrics.results_table import markdown_rows
+from speechbrain_merit.metrics.results_table import markdown_rows, markdown_text
 
 from .score_tables import Cell, Table
 
@@ -77,6 +77,7 @@ def render(name: str, **content: Any) -> str:
         base64=lambda path: base64.b64encode(Path(path).read_bytes()).decode(),
         latex=_latex,
         markdown=_markdown,
+        text=markdown_text,
     )
     if name.endswith(".tex"):
         # LaTeX is full of braces.
@@ -90,12 +91,12 @@ def _markdown(table: Table) -> str:
     groups = ["", *groups] if groups else [""] * len(table.columns)
     titles = map(" ".join, zip(groups, table.columns, strict=True))
     rows = [[_markdown_cell(cell) for cell in row] for row in table.rows]
-    return markdown_rows([[title.strip() for title in titles], *rows])
+    return markdown_rows([[markdown_text(t.strip()) for t in titles], *rows])
 
 
 def _markdown_cell(cell: str | Cell | None) -> str:
     if not isinstance(cell, Cell):
-        return "-" if cell is None else cell
+        return "-" if cell is None else markdown_text(cell)
     value = f"**{cell.value}**" if cell.is_best else cell.value
     # As it is, the mark would make what stands between two of them italic.
     mark = f"\\{MARK}" if cell.is_significant else ""
@@ -104,7 +105,9 @@ def _markdown_cell(cell: str | Cell | None) -> str:
 
 def _latex(cell: str | Cell | None) -> str:
     if not isinstance(cell, Cell):
-        return "--" if cell is None else _latex_escaped(cell)
+        # At the beginning of a row, the row before would take these.
+        start = "{}" if cell and cell.lstrip()[:1] in ("[", "*") else ""
+        return "--" if cell is None else start + _latex_escaped(cell)
     value, interval = map(_latex_escaped, (cell.value, cell.interval))
     value = rf"\textbf{{{value}}}" if cell.is_best else value
     mark = rf"\rlap{{{MARK}}}" if cell.is_significant else ""
@@ -113,7 +116,7 @@ def _latex(cell: str | Cell | None) -> str:
 
 
 def _latex_escaped(text: str) -> str:
-    arrows = text.replace("->", "\0")
+    arrows = " ".join(text.split()).replace("->", "\0")
     escaped = re.sub(
         r"[\\~^<>&%$#_{}]", lambda found: _LATEX_SPECIAL[found[0]], arrows
     )

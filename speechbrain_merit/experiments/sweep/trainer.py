@@ -160,8 +160,8 @@ class Trainer:
         """
         record = TrainingRecord(run.folder / "save")
         if record.before:
-            file, options, overrides = parse_arguments(list(run.arguments))
             try:
+                file, options, overrides = parse_arguments(run.arguments)
                 composed = compose(file, overrides, Path(self._script).parent)
                 settings = training_settings(composed, options)
                 record.check("settings", settings)
