@@ -14,6 +14,8 @@ def run(
     device: str | None = None,
     host: str = "127.0.0.1",
     port: int = 7860,
+    max_duration_s: float = 600.0,
+    max_upload_mb: float = 100.0,
 ) -> int:
     """Lets a model be tried in the browser.
 
@@ -35,6 +37,10 @@ def run(
         Address to listen at; 0.0.0.0 lets other machines in.
     port : int
         Port to listen at.
+    max_duration_s : float
+        Longest recording that is processed, in seconds.
+    max_upload_mb : float
+        Largest file that is taken, in megabytes.
 
     Returns
     -------
@@ -58,9 +64,9 @@ def run(
     # Here, so that its help does not wait for PyTorch.
     from speechbrain_merit.inference.demo import make_demo, serve
 
-    page = make_demo(load(model, device, safe))
+    page = make_demo(load(model, device, safe), max_duration_s)
     try:
-        serve(page, host, port)
+        serve(page, host, port, max_upload_mb=max_upload_mb)
     except OSError as error:
         raise ValueError(
             f"The page cannot be served at {host}, port {port}: {error}"

@@ -58,11 +58,11 @@ def test_the_command_says_what_is_missing(tmp_path, caplog, monkeypatch):
 def address(model):
     """The page, served."""
     pytest.importorskip("gradio")
-    page = make_demo(model)
+    page = make_demo(model, max_duration_s=60.0)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    yield serve(page, "127.0.0.1", port, block=False)
+    yield serve(page, "127.0.0.1", port, block=False, max_upload_mb=1.0)
     page.close()
 
 
@@ -80,6 +80,26 @@ def test_the_page_answers_over_http(address, recording, model):
     )
     assert f'font-weight: 600">{expected.labels[0]}' in shown
     assert all(f">{emotion}" in shown for emotion in EMOTIONS)
+
+
+def test_limits_and_errors_without_paths(address, tmp_path, caplog):
+    client_module = pytest.importorskip("gradio_client")
+    client = client_module.Client(address, verbose=False)
+    # Silence of a minute in a kilobyte; samples that are none; too large.
+    soundfile.write(tmp_path / "long.flac", np.zeros(61 * 8000), 8000)
+    (tmp_path / "text.wav").write_text("no sound")
+    soundfile.write(tmp_path / "large.wav", np.zeros(10**6), 16000)
+    said = {
+        "long.flac": "It takes 61 s; 60 s are the most here.",
+        "text.wav": "text.wav cannot be read as audio",
+        "large.wav": "exceeds",
+    }
+    for name, text in said.items():
+        with pytest.raises(Exception, match=text) as error:
+            file = client_module.handle_file(tmp_path / name)
+            client.predict(file, 1.0, api_name="/process")
+        assert name == "large.wav" or "/" not in str(error.value)
+    assert "long.flac failed" in caplog.text
 
 
 @pytest.fixture

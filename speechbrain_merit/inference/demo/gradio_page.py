@@ -4,13 +4,19 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from speechbrain.utils.logger import get_logger
+from speechbrain_merit.data.decoding import audio_info
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.inference.timeline import TIMELINE_STEP_S
 from speechbrain_merit.lobes.joint_model import ENHANCE
+
+logger = get_logger(__name__)
 
 _INTRODUCTION = """\
 # Enhanced speech and its emotion
@@ -25,13 +31,17 @@ LONGEST_STEP_S = 10.0
 DELETE_EVERY_S = 600
 
 
-def make_demo(model: JointEnhancementClassifier) -> Any:
+def make_demo(
+    model: JointEnhancementClassifier, max_duration_s: float = 600.0
+) -> Any:
     """Makes the page for a model.
 
     Arguments
     ---------
     model : JointEnhancementClassifier
         One that enhances.
+    max_duration_s : float
+        Longest recording that is processed, in seconds.
 
     Returns
     -------
@@ -61,9 +71,20 @@ def make_demo(model: JointEnhancementClassifier) -> Any:
         if path is None:
             raise gradio.Error("Drop or record speech first.")
         try:
+            # A few bytes may last for hours.
+            duration_s = audio_info(path).duration
+            if duration_s > max_duration_s:
+                raise ValueError(
+                    f"It takes {duration_s:.0f} s; {max_duration_s:g} s are "
+                    "the most here."
+                )
             result = model(path, timeline_step_s=step_s)
-        except (RuntimeError, ValueError) as error:
-            raise gradio.Error(str(error)) from error
+        except Exception as error:
+            logger.exception("%s failed.", path)
+            # Where things are is nobody's business elsewhere.
+            text = str(error).replace(str(Path(path).parent) + os.sep, "")
+            text = "See the log." if os.sep in text else text
+            raise gradio.Error(text) from error
         # As a file has them: of floats, Gradio changes the level.
         samples = 32767 * np.clip(result.enhanced, -1, 1)
         return (
@@ -108,7 +129,13 @@ def make_demo(model: JointEnhancementClassifier) -> Any:
     return page
 
 
-def serve(page: Any, host: str, port: int, block: bool = True) -> str:
+def serve(
+    page: Any,
+    host: str,
+    port: int,
+    block: bool = True,
+    max_upload_mb: float = 100.0,
+) -> str:
     """Serves the page.
 
     Nothing is fetched from elsewhere, and nothing sent.
@@ -123,6 +150,8 @@ def serve(page: Any, host: str, port: int, block: bool = True) -> str:
         Port to listen at.
     block : bool
         Whether to wait until it is interrupted.
+    max_upload_mb : float
+        Largest file that is taken, in megabytes.
 
     Returns
     -------
@@ -145,6 +174,7 @@ def serve(page: Any, host: str, port: int, block: bool = True) -> str:
         share=False,
         prevent_thread_lock=not block,
         quiet=not block,
+        max_file_size=round(1e6 * max_upload_mb),
         # Fonts that every system has, rather than ones to be fetched.
         theme=gradio.themes.Default(
             font=["system-ui", "sans-serif"], font_mono=["monospace"]
