@@ -29,7 +29,7 @@ def device_name(device: str | torch.device) -> str:
     Raises
     ------
     ValueError
-        If there is no such kind of device, or none of that kind here.
+        If there is no such device here.
 
     Example
     -------
@@ -38,37 +38,17 @@ def device_name(device: str | torch.device) -> str:
     >>> device_name("gpu")
     Traceback (most recent call last):
     ...
-    ValueError: 'gpu' is no device: use e.g. 'cpu', 'cuda:0' or 'mps'.
+    ValueError: There is no device 'gpu' here: use e.g. 'cpu', 'cuda:0' or ...
     """
     try:
-        parsed = torch.device(device)
-    except (RuntimeError, TypeError) as error:
+        # The only way to ask for any kind of device, and for its index.
+        found = torch.empty(0, device=device).device
+    except (RuntimeError, TypeError, AssertionError) as error:
         raise ValueError(
-            f"{device!r} is no device: use e.g. 'cpu', 'cuda:0' or 'mps'."
+            f"There is no device {str(device)!r} here: use e.g. 'cpu', "
+            f"'cuda:0' or 'mps'. {error}"
         ) from error
-    if parsed.type == "cpu":
-        return "cpu"
-    if parsed.type == "cuda":
-        return _cuda_name(parsed)
-    if parsed.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("There is no device 'mps' here: use e.g. 'cpu'.")
-    return parsed.type if parsed.type == "mps" else str(parsed)
-
-
-def _cuda_name(device: torch.device) -> str:
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if count == 0:
-        raise ValueError(f"There is no device '{device}' here: use e.g. 'cpu'.")
-    # Without an index, PyTorch means the current one.
-    index = (
-        torch.cuda.current_device() if device.index is None else device.index
-    )
-    if index >= count:
-        raise ValueError(
-            f"There is no device '{device}' here: the last one is "
-            f"'cuda:{count - 1}'."
-        )
-    return f"cuda:{index}"
+    return found.type if found.type in ("cpu", "mps") else str(found)
 
 
 def with_device_name(

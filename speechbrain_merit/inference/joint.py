@@ -195,7 +195,7 @@ class JointEnhancementClassifier(BatchProcessor):
         -------
         ProcessedSpeech
             As `process_batch`, for a batch of one, or of as many as there are
-            channels to enhance; the emotion is then the mean of theirs.
+            channels to enhance; the emotion is then that of all together.
 
         Raises
         ------
@@ -238,7 +238,8 @@ class JointEnhancementClassifier(BatchProcessor):
     ) -> list[ProcessedSpeech]:
         """Enhances and classifies files in one batch, all in memory at once.
 
-        Nothing about a file depends on the others, but for rounding. A batch
+        Nothing about a file depends on the others, but for rounding; each is
+        heard as a whole, as `process_file` does up to its `chunk_s`. A batch
         costs the time and memory of its longest file for every one, so files
         of about the same length belong together.
 
@@ -382,14 +383,13 @@ class JointEnhancementClassifier(BatchProcessor):
         heard: EmotionTimeline,
         timeline: bool,
     ) -> ProcessedSpeech:
-        judged = None
+        segments, judged = heard.segments(), None
         if enhanced is not None:
             enhanced = torch.atleast_2d(enhanced).to(self.device)
-        if not heard.is_empty:
+        if segments:
             judged = heard.log_posteriors().unsqueeze(0).to(self.device)
         result = ProcessedSpeech.of(self.emotions, enhanced, judged)
-        if judged is not None:
-            segments = heard.segments()
+        if segments:
             result.timeline = segments if timeline else None
             result.speech_s = sum(segment.speech_s for segment in segments)
             if result.speech_s == 0:

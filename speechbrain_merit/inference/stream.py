@@ -106,7 +106,7 @@ class SpeechStream:
 
         None as long as no chunk is complete, or without the task `emotion`.
         """
-        if self.timeline.is_empty:
+        if not self.timeline.segments():
             return None
         return self.timeline.log_posteriors()
 

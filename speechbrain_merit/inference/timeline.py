@@ -124,11 +124,6 @@ class EmotionTimeline:
         self._features = torch.zeros(1, 0, 0)
         self._speech = torch.zeros(1, 0, dtype=torch.bool)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was heard yet."""
-        return self._end == 0
-
     def append(
         self,
         start: int,
@@ -151,9 +146,7 @@ class EmotionTimeline:
             Which of these frames are speech, `[channel, time]`.
         """
         first = start // self.samples_per_frame
-        if self.is_empty:
-            self._first = first
-        else:
+        if self._end:
             seam = self._seam()
             # Where chunks share nothing and convolutions leave out the last
             # frame, the one before counts twice.
@@ -174,33 +167,28 @@ class EmotionTimeline:
     def _finish(self) -> None:
         """Judges what no later chunk has a part in, and forgets its frames."""
         settled = min(self._seam(), self._last() + 1)
-        while self._window_start() + self._window <= settled:
-            self._segments.append(self._segment(len(self._segments), settled))
+        number = len(self._segments)
+        while self._window_start(number) + self._window <= settled:
+            self._segments.append(self._segment(number, settled))
+            number += 1
         # The last window may begin a window before the end.
         unused = max(settled - self._window - self._first, 0)
         self._features = self._features[:, unused:].clone()
         self._speech = self._speech[:, unused:].clone()
         self._first += unused
 
-    def _window_start(self, number: int | None = None) -> int:
-        """The first frame of a window; of the next one by default."""
-        number = len(self._segments) if number is None else number
+    def _window_start(self, number: int) -> int:
         middle = number * self._step + self._step // 2
         return max(middle - self._window // 2, 0)
 
     def _segment(self, number: int, end: int) -> EmotionSegment:
         start = min(self._window_start(number), max(end - self._window, 0))
         window = slice(start - self._first, start - self._first + self._window)
-        total = torch.zeros(len(self._emotions))
-        weight = 1e-9
-        for features, speech in zip(
-            self._features[:, window], self._speech[:, window], strict=True
-        ):
-            if speech.any():
-                judged = self._judge(features[speech].unsqueeze(0))[0].cpu()
-                total += int(speech.sum()) * judged
-                weight += int(speech.sum())
-        posteriors = (total / weight).softmax(dim=0).tolist()
+        # Of all channels together.
+        speech = self._features[:, window][self._speech[:, window]]
+        posteriors = torch.full((len(self._emotions),), 1 / len(self._emotions))
+        if len(speech) > 0:
+            posteriors = self._judge(speech.unsqueeze(0))[0].exp()
         start = number * self._step
         own = self._speech[:, start - self._first :][:, : self._step]
         frame_s = self.samples_per_frame / self.sample_rate_hz
@@ -209,7 +197,7 @@ class EmotionTimeline:
             min(
                 (start + self._step) * frame_s, self._end / self.sample_rate_hz
             ),
-            dict(zip(self._emotions, posteriors, strict=True)),
+            dict(zip(self._emotions, posteriors.tolist(), strict=True)),
             own.sum().item() / len(own) * frame_s,
         )
 

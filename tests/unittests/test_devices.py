@@ -1,5 +1,7 @@
 """Devices as PyTorch's users name them; what is not there is refused."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -13,18 +15,28 @@ from speechbrain_merit.inference.devices import device_name, with_device_name
 
 
 @pytest.fixture
-def two_gpus(monkeypatch):
-    """Lets PyTorch say that there are two GPUs, the second one current."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+def any_device(monkeypatch):
+    """Lets PyTorch take any device, the second GPU being the current one."""
+
+    def empty(size, device):
+        found = torch.device(device)
+        index = 1 if found.index is None else found.index
+        return SimpleNamespace(device=torch.device(found.type, index))
+
+    monkeypatch.setattr(torch, "empty", empty)
 
 
 @pytest.fixture
 def only_cpu(monkeypatch):
-    """Lets PyTorch say that there is nothing but a CPU."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    """Lets PyTorch have nothing but a CPU."""
+    empty = torch.empty
+
+    def refuse(*size, device=None, **options):
+        if device is not None and torch.device(device).type != "cpu":
+            raise RuntimeError("Found no NVIDIA driver on your system.")
+        return empty(*size, device=device, **options)
+
+    monkeypatch.setattr(torch, "empty", refuse)
 
 
 @pytest.mark.parametrize(
@@ -39,30 +51,18 @@ def only_cpu(monkeypatch):
         ("xpu:1", "xpu:1"),
     ],
 )
-def test_names(two_gpus, monkeypatch, given, expected):
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+def test_names(any_device, given, expected):
     assert device_name(given) == expected
     assert device_name(torch.device(given)) == expected
 
 
-@pytest.mark.parametrize("given", ["cuda", "cuda:0", "mps"])
+@pytest.mark.parametrize("given", ["cuda", "cuda:0", "mps", "gpu", "", 1.5])
 def test_what_is_not_there_is_refused(only_cpu, given):
     with pytest.raises(ValueError, match=f"no device '{given}' here: use e.g."):
         device_name(given)
 
 
-@pytest.mark.parametrize("given", ["gpu", "", 1.5])
-def test_what_is_no_device_is_refused(only_cpu, given):
-    with pytest.raises(ValueError, match=f"^{given!r} is no device: use e.g."):
-        device_name(given)
-
-
-def test_the_error_names_the_last_gpu(two_gpus):
-    with pytest.raises(ValueError, match="'cuda:2'.*'cuda:1'"):
-        device_name("cuda:2")
-
-
-def test_options_of_every_form(two_gpus):
+def test_options_of_every_form(any_device):
     device = torch.device("cuda:1")
     given = {"device": device, "precision": "bf16"}
     assert with_device_name(given) == {**given, "device": "cuda:1"}
