@@ -182,7 +182,6 @@ class Composition:
                 if key not in below:
                     below.insert(place, key, value)
                 below[key] = value
-                _take_comment(below, settings, key)
                 self._set_origin(name, where)
             place = list(below).index(key)
 
@@ -340,16 +339,3 @@ def _drop(tree: CommentedMap, name: str, file: Path) -> None:
             f"{file} drops {name}, which its base does not have.{hint}"
         )
     del node[key]
-
-
-def _take_comment(below: CommentedMap, above: CommentedMap, key: str) -> None:
-    """Puts the comment beside a new value in the place of the old one's."""
-    # ruamel.yaml keeps what stands after a value, up to the next key.
-    new = above.ca.items.get(key)
-    if new is None or new[2] is None or not new[2].value.startswith("#"):
-        return
-    old = below.ca.items.setdefault(key, [None, None, None, None])
-    beside = new[2].value.partition("\n")[0]
-    after = old[2].value.partition("\n")[2] if old[2] is not None else ""
-    new[2].value = f"{beside}\n{after}"
-    old[2] = new[2]

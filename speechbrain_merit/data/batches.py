@@ -270,15 +270,11 @@ def draw_shares(
     if not {label for _, label in named} & set(weights):
         named = [(corpus, UNLABELLED) for corpus, _ in named]
     counts = Counter(named)
-    totals: dict[str | None, float] = {}
-    for corpus, label in counts:
-        totals[corpus] = totals.get(corpus, 0) + weights.get(label, 1.0)
-    shares = [
-        weights.get(corpus or "", 1.0)
-        * weights.get(label, 1.0)
-        / (max(totals[corpus], 1e-9) * counts[corpus, label])
-        for corpus, label in named
-    ]
-    if not sum(shares) > 0:
+    shares = []
+    for corpus, label in named:
+        own = [weights.get(x, 1.0) for c, x in counts if c == corpus]
+        weight = weights.get(corpus or "", 1.0) * weights.get(label, 1.0)
+        shares.append(weight / (sum(own) or 1.0) / counts[corpus, label])
+    if not any(shares):
         raise ValueError(f"sampling_weights is {weights}: all of it is 0.")
     return [share * len(shares) / sum(shares) for share in shares]

@@ -29,7 +29,7 @@ def class_weights(
     Arguments
     ---------
     labels : iterable of str or None
-        Label of every training utterance; None counts nowhere.
+        Label of every training utterance; None and others count nowhere.
     classes : sequence of str
         Names of the classes in the order of the logits.
     shares : iterable of float
@@ -40,11 +40,6 @@ def class_weights(
     list of float
         One weight per class; 0 for a class that does not occur.
 
-    Raises
-    ------
-    ValueError
-        If a label is not among the classes.
-
     Example
     -------
     >>> class_weights(["angry", "sad", "sad", None], ["angry", "sad"])
@@ -54,13 +49,6 @@ def class_weights(
     for label, share in zip(labels, shares, strict=False):
         if label is not None:
             drawn[label] = drawn.get(label, 0) + share
-    unknown = sorted(drawn.keys() - set(classes))
-    if unknown:
-        raise ValueError(
-            f"The training labels {unknown} are not among the classes "
-            f"{list(classes)}: add them to 'emotions' or map them in the "
-            "corpus's preparation."
-        )
     counts = [drawn.get(name, 0) for name in classes]
     return [
         sum(counts) / (len(classes) * count) if count else 0.0

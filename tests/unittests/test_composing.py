@@ -88,7 +88,8 @@ def test_what_is_composed_stands_alone_and_keeps_comments(write, tmp_path):
     composed = compose(path, "seed: 3")
     lines = composed.text.splitlines()
     assert lines[:2] == ["# Half of it", "# The whole of it"]
-    assert "size: 2 # now" in lines and "# Of both" in lines
+    # A comment belongs to the key, whatever its value.
+    assert "size: 2 # of one" in lines and "# Of both" in lines
     assert "    one: 1.0 # the first" in lines
     composed.write(tmp_path / "written.yaml")
     text = (tmp_path / "written.yaml").read_text()

@@ -5,10 +5,8 @@ Authors
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -59,8 +57,8 @@ class NoiseSource:
     max_draws : int
         Draws before a set of recordings counts as silent altogether.
     cache_size : int
-        Number of decoded recordings to keep in memory, for every loader
-        process.
+        Number of decoded recordings to keep in memory, the first ones, for
+        every loader process.
     read : callable
         Reads recordings as `read_mono` does, e.g. an `AudioCache` with a
         folder.
@@ -92,7 +90,8 @@ class NoiseSource:
         self.minimum_rms = 10 ** (minimum_rms_db / 20)
         self.max_draws = max_draws
         self.read_audio = read
-        self._read = functools.lru_cache(maxsize=cache_size)(self._decode)
+        self.cache_size = cache_size
+        self._decoded: dict[str, torch.Tensor] = {}
 
     def __len__(self) -> int:
         """Number of recordings."""
@@ -178,24 +177,20 @@ class NoiseSource:
         folder = of_corpus(self.noise_folder, fields.get("corpus"))
         return fields["wav"].replace("{noise_root}", folder)
 
-    def _decode(self, noise_id: str) -> torch.Tensor:
+    def _read(self, noise_id: str) -> torch.Tensor:
+        if noise_id in self._decoded:
+            return self._decoded[noise_id]
         fields = self.entries[noise_id]
-        return self.read_audio(
-            self.path_of(noise_id),
+        folder = of_corpus(self.noise_folder, fields.get("corpus"))
+        samples = self.read_audio(
+            fields["wav"].replace("{noise_root}", folder),
             self.sample_rate_hz,
             fields.get("start_s", 0.0),
             fields["duration_s"],
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        # Loader processes that are spawned need a picklable source.
-        state = dict(self.__dict__)
-        state["_read"] = self._read.cache_parameters()["maxsize"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._read = functools.lru_cache(maxsize=state["_read"])(self._decode)
+        if len(self._decoded) < self.cache_size:
+            self._decoded[noise_id] = samples
+        return samples
 
 
 def _integer(limit: int, generator: torch.Generator) -> int:
