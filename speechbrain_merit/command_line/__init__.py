@@ -42,12 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     1
     """
     argv = sys.argv[1:] if argv is None else argv
-    if "export-official" in argv[:1]:
-        logger.error(
-            "export-official is gone: the published format has no place for "
-            "what models have learnt since. Use export, or export-onnx."
-        )
-        return 1
     parser = argparse.ArgumentParser(
         prog="speechbrain-merit",
         description="Enhances speech and names its emotion.",

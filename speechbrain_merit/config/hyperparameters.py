@@ -71,12 +71,6 @@ def _is_here(device: str) -> str:
     return device
 
 
-def _not_removed(kind: str) -> str:
-    if kind == "gradnorm":
-        raise ValueError("be another kind: GradNorm was removed; try pcgrad")
-    return kind
-
-
 Text = Annotated[str, Field(min_length=1)]
 Size = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -189,9 +183,7 @@ class Hyperparameters(Strict):
     hidden_state_cache_gib: NotNegative = SOME
     hidden_state_cache_folder: Text | None = SOME
     loss_weights: Weights
-    task_balancing_kind: Annotated[
-        str, AfterValidator(_not_removed), _one_of(KINDS)
-    ] = SOME
+    task_balancing_kind: Annotated[str, _one_of(KINDS)] = SOME
     gradient_cosine_interval: Count
     # Built, where there is one.
     waveform_loss: None = SOME

@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from speechbrain.utils.checkpoints import (
     CKPT_PREFIX,
     METAFNAME,
@@ -30,7 +28,6 @@ from speechbrain.utils.checkpoints import (
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 from speechbrain.utils.logger import get_logger
 from speechbrain_merit.training.checksums import (
-    SUMS_FILE,
     find_damage,
     sync_to_disk,
     write_checksums,
@@ -220,10 +217,8 @@ class WholeCheckpointer(Checkpointer):
             ) from error
 
     def _new_checkpoint_dirpath(self) -> Path:
-        return _unfinished(super()._new_checkpoint_dirpath())
-
-    def _custom_checkpoint_dirpath(self, name: str) -> Path:
-        return _unfinished(super()._custom_checkpoint_dirpath(name))
+        path = super()._new_checkpoint_dirpath()
+        return path.with_name(UNFINISHED_PREFIX + path.name)
 
     def _save_checkpoint_metafile(
         self,
@@ -245,9 +240,6 @@ class WholeCheckpointer(Checkpointer):
         write_checksums(checkpoint.path)
         name = checkpoint.path.name.removeprefix(UNFINISHED_PREFIX)
         path = self.checkpoints_dir / name
-        if path.exists():
-            # Of the same custom name.
-            _discard(path)
         os.replace(checkpoint.path, path)
         sync_to_disk(self.checkpoints_dir)
         files = {n: path / f.name for n, f in checkpoint.paramfiles.items()}
@@ -279,7 +271,8 @@ class WholeCheckpointer(Checkpointer):
     ) -> None:
         """Looks at the best ones until so many are whole."""
         for path in sorted(self.checkpoints_dir.glob(f"{CKPT_PREFIX}*")):
-            _set_aside(path, _find_meta_damage(path))
+            # Which is read of all of them.
+            _set_aside(path, find_damage(path, only=[METAFNAME]))
         whole: set[Path] = set()
         while True:
             found = self.find_checkpoints(
@@ -299,10 +292,6 @@ def _is_about_writing(error: Exception) -> bool:
     return isinstance(error, OSError) or any(
         part in text for part in ("iostream", "inline_container", "PytorchStr")
     )
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(UNFINISHED_PREFIX + path.name)
 
 
 def _discard(path: Path) -> None:
@@ -326,26 +315,5 @@ def _set_aside(path: Path, damage: str | None) -> None:
 
 
 def _find_any_damage(path: Path) -> str | None:
-    if (path / SUMS_FILE).exists():
-        names = [file.name for file in path.glob(f"*{PARAMFILE_EXT}")]
-        return find_damage(path, required=[METAFNAME, *names])
-    logger.warning(
-        "The checkpoint %s has no %s: it is used without being checked.",
-        path,
-        SUMS_FILE,
-    )
-    return None
-
-
-def _find_meta_damage(path: Path) -> str | None:
-    """What is wrong with the meta file, which is read of all checkpoints."""
-    if not (path / METAFNAME).is_file():
-        return f"{METAFNAME} is missing"
-    if (path / SUMS_FILE).exists():
-        return find_damage(path, only=[METAFNAME])
-    try:
-        meta = yaml.safe_load((path / METAFNAME).read_text(encoding="utf-8"))
-        known = {"unixtime", "end-of-epoch"} <= set(meta)
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError):
-        known = False
-    return None if known else f"{METAFNAME} is damaged"
+    names = [file.name for file in path.glob(f"*{PARAMFILE_EXT}")]
+    return find_damage(path, required=[METAFNAME, *names])

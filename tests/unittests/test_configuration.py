@@ -219,7 +219,6 @@ def test_misspelt_keys_of_a_corpus(tmp_path):
         ("pooling_kind", "atentive", "Did you mean attentive?"),
         ("router_learning", "straight", "Did you mean straight_through?"),
         ("task_balancing_kind", "pc_grad", "Did you mean pcgrad?"),
-        ("task_balancing_kind", "gradnorm", "GradNorm was removed"),
         ("freeze_encoder", "some", "one of all, convolutions, none"),
         ("normalization_mode", "batch", "one of none, utterance, corpus"),
         ("enhancement_metrics", "[pesq]", "Did you mean pesq_wb?"),

@@ -184,11 +184,6 @@ def test_bits_survive_that_arithmetic_would_lose(copied, tmp_path):
     assert torch.equal(found.view(torch.int32), bias.view(torch.int32))
 
 
-def test_the_way_back_is_gone(caplog):
-    assert main(["export-official", "model", "files"]) == 1
-    assert "export-official is gone" in caplog.text
-
-
 def test_other_classes_have_to_be_named(tmp_path, caplog):
     official = make_stand_in(Sizes(num_classes=3))
     write_stand_in(official, tmp_path / "files")

@@ -65,7 +65,7 @@ def test_results_that_do_not_name_the_speakers_are_refused(tmp_path):
         writer = csv.DictWriter(stream, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
-    with pytest.raises(ValueError, match="it lacks the speakers.*--test_only"):
+    with pytest.raises(ValueError, match="'speaker'.*--test_only"):
         read_run(path.parent)
 
 
