@@ -8,13 +8,16 @@ import dataclasses
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_merit import load
 from speechbrain_merit.data.decoding import audio_info
 from speechbrain_merit.inference import ProcessedSpeech
+from speechbrain_merit.inference.batch_processing import found
 from speechbrain_merit.inference.spectrograms import plot_files
+from speechbrain_merit.inference.timeline_files import write_timeline
 from speechbrain_merit.lobes.joint_model import ENHANCE
 
 from .jobs import Job
@@ -43,6 +46,8 @@ class Options:
         Whether to give the emotions over time.
     plot : bool
         Whether to draw spectrograms.
+    timeline_files : sequence of str
+        Formats of files with the emotions over time.
     of_file : Mapping
         What `process_file` takes beside these, and results depend on.
     """
@@ -54,6 +59,7 @@ class Options:
     enhances: bool
     timeline: bool
     plot: bool
+    timeline_files: Sequence[str]
     of_file: Mapping[str, Any]
 
     def made_from(self, job: Job) -> dict[str, Any] | None:
@@ -74,6 +80,22 @@ class Options:
         output = job.output and os.path.abspath(job.output)
         known = {**job.stamp, "output": output, "model": self.model_now}
         return {**known, **self.of_file}
+
+    def timelines(self, job: Job) -> list[Path]:
+        """Names the files with the emotions over time.
+
+        Arguments
+        ---------
+        job : Job
+            The file.
+
+        Returns
+        -------
+        list of Path
+            Beside the enhanced speech.
+        """
+        kinds = self.timeline_files if job.output else ()
+        return [Path(job.output or "").with_suffix(f".{k}") for k in kinds]
 
     def failed(self, job: Job, error: Exception) -> dict[str, Any]:
         """Gives the line of a file that has no results.
@@ -152,7 +174,7 @@ class FileWorker:
     ) -> Sequence[ProcessedSpeech | Exception]:
         """Processes files together, or one by one where that fails."""
         options = dict(self._options.of_file)
-        options["timeline"] = self._options.timeline or self._options.plot
+        options["timeline"] = True
         options["return_enhanced"] = False
         try:
             if len(batch) == 1:
@@ -194,6 +216,8 @@ class FileWorker:
                         ": ".join(filter(None, [job.source.name, label(line)])),
                         job.plot,
                     )
+            for path in self._options.timelines(job):
+                write_timeline(path, found(result.timeline), job.source.stem)
         except Exception as error:
             return self._options.failed(job, error)
         return {**line, MADE_FROM: self._options.made_from(job)}

@@ -16,6 +16,7 @@ def run(
     out: Path | None = None,
     json: Path | None = None,
     timeline: bool = False,
+    timeline_files: Sequence[str] = (),
     timeline_step_s: float = 1.0,
     max_attenuation_db: float | None = None,
     device: str | None = None,
@@ -59,6 +60,9 @@ def run(
     timeline : bool
         Write the emotions over time as well, into the file of --json; without
         it, they are printed.
+    timeline_files : sequence of str
+        Write them into files beside the enhanced speech, too: some of csv,
+        TextGrid (for Praat) and rttm.
     timeline_step_s : float
         Seconds from one emotion of the time line to the next; each is judged
         in a window of 4 s.
@@ -117,10 +121,12 @@ def run(
     >>> run(["noisy.wav"], plot=True)
     Traceback (most recent call last):
     ...
-    ValueError: --plot goes into the folder of --out: give one.
+    ValueError: --plot and --timeline_files go into the folder of --out: ...
     """
-    if plot and out is None:
-        raise ValueError("--plot goes into the folder of --out: give one.")
+    if (plot or timeline_files) and out is None:
+        raise ValueError(
+            "--plot and --timeline_files go into the folder of --out: give one."
+        )
     if batch_size < 1:
         raise ValueError(f"--batch_size is {batch_size}: give at least 1.")
     if table and json is None and out is None:
@@ -139,6 +145,7 @@ def run(
         out is not None,
         timeline,
         plot,
+        timeline_files,
         {
             "chunk_s": chunk_s,
             "overlap_s": overlap_s,

@@ -122,6 +122,7 @@ def _is_finished(job: Job, lines: ResultLines, options: Options) -> bool:
     made_from = options.made_from(job)
     part = "timeline" if options.timeline else ""
     files = [job.output, job.plot if options.plot else None]
+    files += options.timelines(job)
     return (
         made_from is not None
         and lines.has(made_from, part)

@@ -94,7 +94,13 @@ def test_sample_rate_and_timeline_on_request(model, noisy, tmp_path):
     options = ["--model", model, "--out", out, "--json", lines]
     options += ["--timeline", "--keep_sample_rate"]
     options += ["--chunk_s", 0.4, "--overlap_s", 0.1, "--timeline_step_s", 0.3]
+    options += ["--timeline_files", "csv", "TextGrid", "rttm"]
     assert process(source, *options) == 0
+    for name, num_lines in (("b.csv", 5), ("b.TextGrid", 18), ("b.rttm", 0)):
+        assert len((out / name).read_text().splitlines()) == num_lines
+    (out / "b.csv").unlink()
+    assert process(source, *options) == 0
+    assert (out / "b.csv").is_file()
     info = soundfile.info(out / "b.wav")
     assert (info.samplerate, info.frames) == (44100, 44105)
     timeline = read_lines(lines)[str(source)]["timeline"]
