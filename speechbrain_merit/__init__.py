@@ -12,13 +12,44 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import importlib
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .inference import JointEnhancementClassifier
 
 __version__ = "0.1.0"
+
+# Saved folders name classes by the modules that they once lay in.
+_MOVED = {
+    "audio_cache": "data.audio_cache",
+    "checkpoints": "training.checkpoints",
+    "distributed": "training.distributed",
+    "dynamic_batching": "data.batches",
+    "mixing": "data.mixing",
+    "plain": "pretrained.weights",
+    "pretrained_folder": "pretrained.folder",
+    "task_balancing": "losses",
+}
+
+
+class _MovedModule(ModuleType):
+    """Has what is in another module, which is imported when it is needed."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        _, _, old = self.__name__.rpartition(".")
+        module = importlib.import_module(f"{__name__}.{_MOVED[old]}")
+        return getattr(module, name)
+
+
+for _old in _MOVED:
+    _name = f"{__name__}.{_old}"
+    globals()[_old] = sys.modules[_name] = _MovedModule(_name)
 
 
 def load(

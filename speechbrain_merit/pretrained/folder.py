@@ -14,6 +14,7 @@ import ruamel.yaml
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 
 from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.utils.logger import get_logger
 from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.data.reading_errors import naming_file
 from speechbrain_merit.lobes import JointModel
@@ -22,10 +23,18 @@ from . import MERIT_BASE
 from .encoder_settings import own_settings
 from .weights import check_weights, read_weights, write_weights
 
+logger = get_logger(__name__)
+
 HYPERPARAMETERS = "hyperparams.yaml"
+# The model that comes with the package, and what it was called before.
+_NAMES = [MERIT_BASE.name]
+_SHIPPED = (*_NAMES, "merit-mini")
 # The name under which a Pretrainer looks for it beside the YAML.
 LABELS = "label_encoder.ckpt"
 _LOAD_MODEL = "!apply:speechbrain_merit.pretrained.folder.load_model"
+# Loads a pickle; folders had it that were written before.
+_STOCK_PRETRAINER = "!new:speechbrain.utils.parameter_transfer.Pretrainer"
+_PRETRAINER = "!new:speechbrain_merit.pretrained.weights.SafetensorsPretrainer"
 _TEMPLATE = jinja2.Environment(
     loader=jinja2.PackageLoader("speechbrain_merit.pretrained"),
     undefined=jinja2.StrictUndefined,
@@ -132,7 +141,9 @@ def find_pretrained_folder(source: str | Path) -> str:
     >>> find_pretrained_folder("organisation/model")
     'organisation/model'
     """
-    if str(source) == MERIT_BASE.name and not Path(source).exists():
+    if str(source) in _SHIPPED and not Path(source).exists():
+        if str(source) != MERIT_BASE.name:
+            logger.warning("%s is no more: merit-base takes its place.", source)
         return str(MERIT_BASE)
     pretrained = Path(source) / "pretrained"
     found = (pretrained / HYPERPARAMETERS).is_file()
@@ -176,7 +187,7 @@ def find_model(source: str | Path) -> str:
         return found
     beside = [p.name for p in path.parent.glob("*") if p.is_dir()]
     raise FileNotFoundError(
-        f"There is no folder {found}.{suggestion(path.name, [*beside, MERIT_BASE.name])} "
+        f"There is no folder {found}.{suggestion(path.name, beside + _NAMES)} "
         "Give a model's folder, merit-base, or OWNER/NAME for one on the hub."
     )
 
@@ -213,6 +224,7 @@ def copy_pretrained_folder(
     text = _read_hyperparameters(source)
     write_weights(destination, read_weights(source), half_precision)
     shutil.copy(source / LABELS, destination)
+    text = text.replace(f"{_STOCK_PRETRAINER}\n", f"{_PRETRAINER}\n")
     (destination / HYPERPARAMETERS).write_text(text, encoding="utf-8")
 
 

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from speechbrain.utils.checkpoints import (
     CKPT_PREFIX,
     METAFNAME,
@@ -28,6 +30,7 @@ from speechbrain.utils.checkpoints import (
 from speechbrain.utils.distributed import ddp_barrier, if_main_process
 from speechbrain.utils.logger import get_logger
 from speechbrain_merit.training.checksums import (
+    SUMS_FILE,
     find_damage,
     sync_to_disk,
     write_checksums,
@@ -271,8 +274,7 @@ class WholeCheckpointer(Checkpointer):
     ) -> None:
         """Looks at the best ones until so many are whole."""
         for path in sorted(self.checkpoints_dir.glob(f"{CKPT_PREFIX}*")):
-            # Which is read of all of them.
-            _set_aside(path, find_damage(path, only=[METAFNAME]))
+            _set_aside(path, _find_meta_damage(path))
         whole: set[Path] = set()
         while True:
             found = self.find_checkpoints(
@@ -315,5 +317,26 @@ def _set_aside(path: Path, damage: str | None) -> None:
 
 
 def _find_any_damage(path: Path) -> str | None:
-    names = [file.name for file in path.glob(f"*{PARAMFILE_EXT}")]
-    return find_damage(path, required=[METAFNAME, *names])
+    if (path / SUMS_FILE).exists():
+        names = [file.name for file in path.glob(f"*{PARAMFILE_EXT}")]
+        return find_damage(path, required=[METAFNAME, *names])
+    logger.warning(
+        "The checkpoint %s has no %s: it is used without being checked.",
+        path,
+        SUMS_FILE,
+    )
+    return None
+
+
+def _find_meta_damage(path: Path) -> str | None:
+    """What is wrong with the meta file, which is read of all checkpoints."""
+    if not (path / METAFNAME).is_file():
+        return f"{METAFNAME} is missing"
+    if (path / SUMS_FILE).exists():
+        return find_damage(path, only=[METAFNAME])
+    try:
+        meta = yaml.safe_load((path / METAFNAME).read_text(encoding="utf-8"))
+        known = {"unixtime", "end-of-epoch"} <= set(meta)
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError):
+        known = False
+    return None if known else f"{METAFNAME} is damaged"

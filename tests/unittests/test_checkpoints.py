@@ -128,6 +128,15 @@ def test_another_model_is_no_damage(saved):
     assert all(c.path.is_dir() for c in checkpoints)
 
 
+def test_checkpoints_without_checksums_are_used(saved, caplog):
+    _, checkpointer, checkpoints = saved
+    remove(checkpoints[2].path / "SHA256SUMS")
+    with caplog.at_level(logging.WARNING):
+        found = checkpointer.recover_if_possible()
+    assert found.path == checkpoints[2].path
+    assert "without being checked" in caplog.text
+
+
 def test_what_the_system_or_a_person_adds_is_no_damage(saved):
     _, checkpointer, checkpoints = saved
     (checkpoints[2].path / ".DS_Store").write_text("")

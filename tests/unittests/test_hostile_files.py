@@ -19,7 +19,6 @@ import ruamel.yaml
 import safetensors.torch
 import soundfile
 import torch
-import yaml
 from hostile import Trap, grown_mb
 from made_corpora import NOISE, make_noise, preparation, run
 from official_stand_in import Sizes
@@ -51,7 +50,6 @@ from speechbrain_merit.lobes import SpeechEncoder
 from speechbrain_merit.pretrained.folder import load_model, read_emotions
 from speechbrain_merit.pretrained.safe_loading import load_safely
 from speechbrain_merit.training.checkpoints import WholeCheckpointer
-from speechbrain_merit.training.checksums import write_checksums
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = {"device": "cpu"}
@@ -141,14 +139,21 @@ def test_a_checkpoint_folder_runs_nothing(tmp_path, trapped, sprung, file):
     model = torch.nn.Linear(2, 1)
     checkpointer = WholeCheckpointer(tmp_path / "save", {"model": model})
     folder = checkpointer.save_checkpoint().path
+    # A stranger would make sums that fit, or none.
+    for path in folder.iterdir():
+        if path.name not in ("model.ckpt", "CKPT.yaml"):
+            path.unlink()
     shutil.copy(trapped, folder / "model.ckpt")
     if file == "CKPT.yaml":
         (folder / file).write_text(
             f"!!python/object/apply:os.system ['touch {sprung}']\n"
         )
-    # As a stranger would.
-    write_checksums(folder)
-    with pytest.raises((ValueError, yaml.YAMLError)):
+    refusals = {
+        "model.ckpt": (ValueError, "eights.only"),
+        "CKPT.yaml": (ValueError, "only damaged ones"),
+    }
+    error, message = refusals[file]
+    with pytest.raises(error, match=message):
         checkpointer.recover_if_possible()
     assert not sprung.exists()
 
@@ -178,20 +183,39 @@ def folder(experiment, tmp_path):
     return shutil.copytree(experiment / "pretrained", tmp_path / "model")
 
 
-def test_only_the_yaml_of_a_model_folder_is_trusted(folder, sprung):
+def with_pickle(folder):
+    """Gives a folder the form that it had before there was safetensors."""
+    weights = safetensors.torch.load_file(folder / "model.safetensors")
+    torch.save(weights, folder / "model.ckpt")
+    (folder / "model.safetensors").unlink()
+    path = folder / "hyperparams.yaml"
+    text = path.read_text()
+    ours = "speechbrain_merit.pretrained.weights.SafetensorsPretrainer"
+    stock = "speechbrain.utils.parameter_transfer.Pretrainer"
+    assert ours in text
+    path.write_text(text.replace(ours, stock))
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_only_the_yaml_of_a_model_folder_is_trusted(folder, sprung, is_old):
+    if is_old:
+        with_pickle(folder)
+    name = "model.ckpt" if is_old else "model.safetensors"
     # SpeechBrain reads past what is no file of labels; we do not.
     reasons = {
-        "model.safetensors": "Is it a whole safetensors file",
-        "label_encoder.ckpt": "4 emotions, but .* damaged",
+        "model.ckpt": (ValueError, "eights.only"),
+        "model.safetensors": (ValueError, "Is it a whole safetensors file"),
+        "label_encoder.ckpt": (ValueError, "4 emotions, but .* damaged"),
     }
-    for file, message in reasons.items():
+    for file in (name, "label_encoder.ckpt"):
         good = (folder / file).read_bytes()
         torch.save({"x": Trap(sprung)}, folder / file)
-        with pytest.raises(ValueError, match=message):
+        kind, message = reasons[file]
+        with pytest.raises(kind, match=message):
             JointEnhancementClassifier.from_hparams(folder, run_opts=CPU)
         (folder / file).write_bytes(good)
-    torch.save({"x": Trap(sprung)}, folder / "model.safetensors")
-    with pytest.raises(ValueError, match="Is it a whole"):
+    torch.save({"x": Trap(sprung)}, folder / name)
+    with pytest.raises(reasons[name][0]):
         load_model(folder)
     assert not sprung.exists()
 

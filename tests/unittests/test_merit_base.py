@@ -19,6 +19,7 @@ from speechbrain_merit.data.mixing import mix_at_snr
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.metrics.enhancement import si_sdr_db
 from speechbrain_merit.pretrained import MERIT_BASE
+from speechbrain_merit.pretrained.folder import find_pretrained_folder
 
 CPU = {"device": "cpu"}
 REPOSITORY = Path(__file__).parents[2]
@@ -64,6 +65,14 @@ def test_it_is_small_and_where_the_readme_says():
     card = (MERIT_BASE / "README.md").read_text(encoding="utf-8")
     assert "license: cc-by-nc-sa-4.0" in card
     assert not (MERIT_BASE / "model.ckpt").exists()
+
+
+def test_its_former_name_leads_to_it(caplog):
+    assert find_pretrained_folder("merit-mini") == str(MERIT_BASE)
+    assert "merit-base takes its place" in caplog.text
+    caplog.clear()
+    assert find_pretrained_folder("merit-base") == str(MERIT_BASE)
+    assert not caplog.text
 
 
 @pytest.mark.parametrize("gain_db", [-40, 20])

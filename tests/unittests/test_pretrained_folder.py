@@ -1,5 +1,6 @@
 """The folder of a trained model: ours and stock SpeechBrain load the same."""
 
+import pydoc
 import socket
 
 import pytest
@@ -41,14 +42,51 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+OURS = "speechbrain_merit.pretrained.weights.SafetensorsPretrainer"
+# What folders that were written before have instead of ours.
+OLD = {
+    "pickle": "speechbrain.utils.parameter_transfer.Pretrainer",
+    "moved": "speechbrain_merit.plain.PlainPretrainer",
+}
+
+
+@pytest.fixture(scope="module", params=["now", *OLD])
+def folder(request, tmp_path_factory):
     experiment = tmp_path_factory.mktemp("experiment")
-    write_experiment(experiment, "utterance")
-    return experiment / "pretrained"
+    model = write_experiment(experiment, "utterance")
+    folder = experiment / "pretrained"
+    if request.param in OLD:
+        path = folder / "hyperparams.yaml"
+        text = path.read_text()
+        assert OURS in text
+        path.write_text(text.replace(OURS, OLD[request.param]))
+    if request.param == "pickle":
+        torch.save(model.state_dict(), folder / "model.ckpt")
+        (folder / "model.safetensors").unlink()
+    return folder
 
 
-def test_a_copy_is_the_same_model(folder, noisy, tmp_path):
+@pytest.mark.parametrize(
+    "name",
+    [
+        "audio_cache.AudioCache",
+        "checkpoints.WholeCheckpointer",
+        "distributed.ProcessRandomState",
+        "dynamic_batching.make_batch_sampler",
+        "mixing.NoiseSource",
+        "mixing.TrainingMixer",
+        "plain.PlainPretrainer",
+        "pretrained_folder.load_model",
+        "task_balancing.task_balancing",
+    ],
+)
+def test_saved_files_name_what_has_moved(name):
+    """As HyperPyYAML looks them up."""
+    assert callable(pydoc.locate(f"speechbrain_merit.{name}"))
+    assert pydoc.locate("speechbrain_merit.mixing.Nothing") is None
+
+
+def test_a_copy_is_in_the_form_of_now(folder, noisy, tmp_path):
     copy_pretrained_folder(folder, tmp_path / "copy", half_precision=False)
     assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == [
         "hyperparams.yaml",
@@ -161,9 +199,12 @@ def test_an_experiment_stands_for_its_model(folder):
     assert find_pretrained_folder(folder) == str(folder)
 
 
-def test_the_name_of_what_is_shipped_is_looked_up_here(monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", ["merit-base", "merit-mini"])
+def test_names_of_what_is_shipped_are_looked_up_here(
+    name, monkeypatch, tmp_path
+):
     monkeypatch.chdir(tmp_path)
-    assert find_model("merit-base") == str(MERIT_BASE)
+    assert find_model(name) == str(MERIT_BASE)
 
 
 @pytest.mark.parametrize(

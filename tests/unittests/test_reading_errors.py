@@ -15,13 +15,13 @@ from speechbrain_merit.data.preparation.durations import measure_durations
 from speechbrain_merit.data.preparation.noise_layouts import _items
 from speechbrain_merit.data.preparation.tables import read_table
 from speechbrain_merit.experiments.report import find_runs
-from speechbrain_merit.export.official.weight_files import read_checkpoint
 from speechbrain_merit.pretrained import MERIT_BASE
 from speechbrain_merit.pretrained.folder import (
     load_model,
     read_emotions,
     read_encoder_config,
 )
+from speechbrain_merit.pretrained.weights import read_weights
 
 # Python's own JSON gives up at one depth, ruamel.yaml at another.
 DEEP = "[" * 10**5
@@ -76,7 +76,7 @@ def test_labels_that_are_none(tmp_path, content):
 
 
 def test_weights_that_are_none(tmp_path):
-    path = tmp_path / "final_se.pt"
+    path = tmp_path / "model.ckpt"
     torch.save({"a": torch.ones(1000)}, path)
     whole = path.read_bytes()
     torch.save([1, 2], path)
@@ -84,9 +84,9 @@ def test_weights_that_are_none(tmp_path):
         if content is not None:
             path.write_bytes(content)
         with pytest.raises(ValueError, match=f"{path} cannot be read"):
-            read_checkpoint(path)
+            read_weights(tmp_path)
     path.write_bytes(whole)
-    assert torch.equal(read_checkpoint(path)["a"], torch.ones(1000))
+    assert torch.equal(read_weights(tmp_path)["a"], torch.ones(1000))
 
 
 @pytest.mark.parametrize("text", ["", "- a", "a: [1", "a: 1", DEEP_YAML])

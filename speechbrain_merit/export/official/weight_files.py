@@ -4,75 +4,12 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import mmap
-import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from speechbrain_merit.data.reading_errors import naming_file
-
-# Names in a pickle of what makes as many values as it is told.
-_OF_ANY_SIZE = re.compile(rb"\n(bytearray|\w*Tensor|_rebuild_qtensor)\n")
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Reads a checkpoint of tensors, numbers, texts, lists and dictionaries.
-
-    The tensors stay in the file until they are used, so that a checkpoint of
-    any size takes no memory. Compressed ones, which may grow without bound,
-    are refused: PyTorch writes none.
-
-    Arguments
-    ---------
-    path : str or Path
-        What `torch.save` wrote.
-
-    Returns
-    -------
-    dict
-        Its contents.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is damaged, or holds anything that would run code.
-
-    Example
-    -------
-    >>> path = Path(getfixture("tmpdir")) / "weights.pt"
-    >>> torch.save({"model": {"bias": torch.zeros(2)}}, path)
-    >>> read_checkpoint(path)
-    {'model': {'bias': tensor([0., 0.])}}
-    """
-    with (
-        naming_file(path, "It is damaged, or holds more than tensors."),
-        Path(path).open("rb") as file,
-    ):
-        # Files of torch before 1.6 cannot be mapped.
-        mappable = zipfile.is_zipfile(file)
-        if mappable:
-            _check_archive(path)
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as contents:
-            if found := _OF_ANY_SIZE.search(contents):
-                raise ValueError(f"it asks for {found[1]!r}")
-        contents = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=mappable
-        )
-        if not isinstance(contents, dict):
-            raise ValueError(f"it is no dictionary, but {type(contents)}")
-    return contents
-
-
-def _check_archive(path: str | Path) -> None:
-    with zipfile.ZipFile(path) as archive:
-        if any(info.compress_type for info in archive.infolist()):
-            raise ValueError("it is compressed")
+from speechbrain_merit.pretrained.weights import read_checkpoint
 
 
 def read_state_dict(path: str | Path) -> dict[str, torch.Tensor]:
