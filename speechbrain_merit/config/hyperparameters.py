@@ -79,6 +79,7 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Pair = Annotated[list[Positive], Field(min_length=2, max_length=2)]
 Weights = dict[str, NotNegative]
 # Beyond these, float32 keeps nothing of one of the two signals.
 SnrDb = Annotated[float, Field(ge=-100, le=100)]
@@ -112,6 +113,7 @@ class Arguments(Strict):
     num_workers: Count = SOME
     tasks: Tasks = SOME
     smoothing_frames: Size = SOME
+    temperatures: Pair | None = SOME
     shortcut_tasks: Tasks = SOME
 
 
@@ -180,7 +182,6 @@ class Hyperparameters(Strict):
     number_of_frozen_epochs: Count
     checkpoint_activations: bool
     allow_tf32: bool
-    hidden_state_cache_gib: NotNegative = SOME
     hidden_state_cache_folder: Text | None = SOME
     loss_weights: Weights
     task_balancing_kind: Annotated[str, _one_of(KINDS)] = SOME

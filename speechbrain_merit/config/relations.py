@@ -133,17 +133,16 @@ _RELATIONS = (
     ),
     Relation(
         (
-            "hidden_state_cache_gib",
             "hidden_state_cache_folder",
             "freeze_encoder",
             "number_of_frozen_epochs",
         ),
-        lambda gib, folder, freeze, frozen: (
-            (gib or folder) and freeze != "all" and not frozen
-        ),
-        "hidden_state_cache_gib is {} and hidden_state_cache_folder {}, but "
-        "freeze_encoder {}: an encoder that trains gives other hidden states "
-        "in every epoch. Set them to 0 and null, or freeze_encoder to all.",
+        lambda folder, freeze, frozen: folder
+        and freeze != "all"
+        and not frozen,
+        "hidden_state_cache_folder is {}, but freeze_encoder {}: an encoder that "
+        "trains gives other hidden states in every epoch. Set it to null, or "
+        "freeze_encoder to all.",
     ),
     Relation(
         ("number_of_frozen_epochs", "number_of_epochs"),

@@ -31,7 +31,7 @@ CHANGE_NOTHING = frozenset(
 
     device num_workers persistent_workers pin_memory prefetch_factor
     cache_size hidden_state_cache
-    hidden_state_cache_gib checkpoint_activations process_timeout_minutes
+    checkpoint_activations process_timeout_minutes
     distributed_backend jit compile compile_mode
     ckpt_interval_minutes ckpt_interval_steps
 

@@ -39,7 +39,7 @@ class Gate(nn.Module):
 
     Example
     -------
-    >>> Gate(8, 3, smoothing_frames=3)(torch.rand(5, 8), [3, 2]).shape
+    >>> Gate(8, 3)(torch.rand(5, 8)).shape
     torch.Size([5, 3])
     """
 
@@ -54,13 +54,6 @@ class Gate(nn.Module):
         if smoothing_frames < 1 or smoothing_frames % 2 == 0:
             raise ValueError(
                 f"smoothing_frames is {smoothing_frames}: give an odd number."
-            )
-        if temperatures is not None and (
-            len(temperatures) != 2 or min(temperatures) <= 0
-        ):
-            raise ValueError(
-                f"temperatures is {temperatures}: give the first and the last "
-                "one, above 0."
             )
         self.smoothing_frames = smoothing_frames
         self.temperatures = temperatures
@@ -84,7 +77,7 @@ class Gate(nn.Module):
         return self.training and self.temperatures is not None
 
     def forward(
-        self, frames: torch.Tensor, counts: Sequence[int] | None = None
+        self, frames: torch.Tensor, counts: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Scores the experts for every frame.
 
@@ -92,8 +85,9 @@ class Gate(nn.Module):
         ---------
         frames : torch.Tensor
             Frames, `[frame, input_size]`, utterance by utterance.
-        counts : sequence of int, optional
-            How many of them are of each utterance; all of one by default.
+        counts : torch.Tensor, optional
+            How many of them are of each utterance, `[batch]`, int64, on the
+            CPU; all of one by default.
 
         Returns
         -------
@@ -106,8 +100,9 @@ class Gate(nn.Module):
                 frames.float(), self.fc.weight.float(), self.fc.bias.float()
             )
             if self.smoothing_frames > 1:
-                parts = [logits] if counts is None else logits.split(counts)
-                logits = torch.cat([self._smooth(part) for part in parts])
+                sizes = len(logits) if counts is None else counts.tolist()
+                parts = map(self._smooth, logits.split(sizes))
+                logits = torch.cat([*parts])
         return logits / self.temperature if self.is_dense else logits
 
     def _smooth(self, logits: torch.Tensor) -> torch.Tensor:

@@ -20,40 +20,28 @@ States = tuple[torch.Tensor, torch.Tensor]
 
 
 class HiddenStateCache:
-    """Keeps what an encoder made of utterances that come again.
+    """Keeps what an encoder made of utterances that come again, in a folder.
 
-    Utterances are told apart by their samples, to the last bit. In memory,
-    what is kept are the encoder's own numbers, for as long as its weights are.
-    When that is full, what is there stays: utterances come in the same order
-    every time, and to drop the oldest one would be to drop the next one that
-    is asked for.
-
-    In a folder, what is kept is rounded to half precision, and so is what is
-    given when it is computed, that a training which was interrupted goes on as
-    it would have. The encoder's weights and its precision are part of the key:
-    any number of processes and trainings may share a folder, whatever their
-    integrators, heads and folds. Nothing in it is ever removed.
+    Utterances are told apart by their samples, to the last bit. What is kept
+    is rounded to half precision, and so is what is given when it is computed,
+    that a training which was interrupted goes on as it would have. The
+    encoder's weights, as they are at first, and its precision are part of the
+    key: any number of processes and trainings may share a folder, whatever
+    their integrators, heads and folds. Nothing in it is ever removed.
 
     Arguments
     ---------
-    capacity_gib : float
-        How much to keep in memory, in GiB, in every process; WavLM-Large makes
-        5 MB per second of audio. Of no use with a folder.
     folder : str or Path, optional
-        Where to keep it instead, with 2.5 MB per second of audio for
-        WavLM-Large; created when needed.
-
-    Raises
-    ------
-    ValueError
-        If the capacity is negative.
+        Where to keep it, with 2.5 MB per second of audio for WavLM-Large;
+        created when needed. By default nothing is kept.
 
     Example
     -------
     >>> def encode(waveform, lengths):
     ...     print("encoding")
     ...     return waveform[None, ..., None], torch.tensor([5, 5])
-    >>> cache, batch = HiddenStateCache(0.1), torch.rand(2, 5)
+    >>> cache = HiddenStateCache(getfixture("tmpdir"))
+    >>> batch = torch.rand(2, 5)
     >>> states, counts = cache(batch, torch.ones(2), encode, nn.Identity())
     encoding
     >>> again, counts = cache(batch[[1]], torch.ones(1), encode, nn.Identity())
@@ -61,21 +49,8 @@ class HiddenStateCache:
     True
     """
 
-    def __init__(
-        self, capacity_gib: float, folder: str | Path | None = None
-    ) -> None:
-        if not capacity_gib >= 0:
-            raise ValueError(
-                f"capacity_gib is {capacity_gib}: give 0 or a positive number."
-            )
-        self.capacity_bytes = capacity_gib * 2**30
+    def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = None if folder is None else Path(folder)
-        self.clear()
-
-    def clear(self) -> None:
-        """Forgets what is in memory, as is due when the encoder changes."""
-        self._kept: dict[str, torch.Tensor] = {}
-        self._held_bytes = 0
         self._encoder_key = ""
 
     def __call__(
@@ -110,60 +85,48 @@ class HiddenStateCache:
         ValueError
             If the folder cannot be written to.
         """
-        if self.folder is None and not self.capacity_bytes:
+        if self.folder is None:
             return encode(waveform, lengths)
-        sizes = absolute_lengths(lengths, *waveform.shape).tolist()
         salt = self._salt(waveform.device.type, encoder)
-        keys = [
-            _digest([row[:size]], salt)
-            for row, size in zip(waveform, sizes, strict=True)
-        ]
-        found = [self._find(key) for key in keys]
-        kept = [row for row in found if row is not None]
-        if len(kept) == len(keys):
+        sizes = absolute_lengths(lengths, *waveform.shape).tolist()
+        rows = zip(waveform, sizes, strict=True)
+        files = [self.folder / _name([row[:size]], salt) for row, size in rows]
+        found = [_read(file) for file in files]
+        kept = [states for states in found if states is not None]
+        if len(kept) == len(files):
             return _join(kept, waveform.device)
         states, counts = encode(waveform, lengths)
-        if self.folder is not None:
-            # Lest what half precision cannot hold become infinite.
-            largest = torch.finfo(torch.half).max
-            states = states.clamp(-largest, largest).half().float()
-        for number, key in enumerate(keys):
+        # Lest what half precision cannot hold become infinite.
+        largest = torch.finfo(torch.half).max
+        half = states.clamp(-largest, largest).half()
+        for number, file in enumerate(files):
             if found[number] is None:
-                self._keep(key, states[:, number, : counts[number]])
-        return states, counts
+                _write(file, half[:, number, : counts[number]])
+        return half.float(), counts
 
     def _salt(self, kind: str, encoder: nn.Module) -> bytes:
         """Tells encoders and precisions apart."""
         if not self._encoder_key:
-            self._encoder_key = _digest(encoder.state_dict().values())
+            self._encoder_key = _name(encoder.state_dict().values())
         precision = str(torch.get_autocast_dtype(kind))
         if not torch.is_autocast_enabled(kind):
             precision = "plain"
         return f"{self._encoder_key} {precision}".encode("ascii")
 
-    def _find(self, key: str) -> torch.Tensor | None:
-        """Gives an utterance's states, `[layer, time, channel]`, if kept."""
-        if self.folder is None:
-            return self._kept.get(key)
-        # Not there, or damaged: to be written once more.
-        with contextlib.suppress(OSError, RuntimeError, EOFError):
-            return torch.load(self.folder / key, weights_only=True)
-        return None
 
-    def _keep(self, key: str, states: torch.Tensor) -> None:
-        """Keeps an utterance's, `[layer, time, channel]`, if it fits."""
-        if self.folder is not None:
-            _write(self.folder / key, states.half().to("cpu", copy=True))
-        elif self._held_bytes + states.nbytes <= self.capacity_bytes:
-            self._held_bytes += states.nbytes
-            self._kept[key] = states.to("cpu", copy=True)
+def _read(file: Path) -> torch.Tensor | None:
+    """Gives an utterance's states, `[layer, time, channel]`, if kept."""
+    # Not there, or damaged: to be written once more.
+    with contextlib.suppress(OSError, RuntimeError, EOFError):
+        return torch.load(file, weights_only=True)
+    return None
 
 
 def _write(file: Path, states: torch.Tensor) -> None:
     partial = file.with_suffix(f".{os.getpid()}.partial")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(states, partial)
+        torch.save(states.to("cpu", copy=True), partial)
         partial.replace(file)
     except (OSError, RuntimeError) as error:
         with contextlib.suppress(OSError):
@@ -178,12 +141,10 @@ def _join(rows: list[torch.Tensor], device: torch.device) -> States:
     """Pads utterances to a batch."""
     counts = torch.tensor([row.shape[1] for row in rows], device=device)
     states = pad_sequence([row.transpose(0, 1) for row in rows], True)
-    # Of half precision, float32; of all else, what it is.
-    dtype = torch.promote_types(states.dtype, torch.bfloat16)
-    return states.permute(2, 0, 1, 3).to(device, dtype).contiguous(), counts
+    return states.permute(2, 0, 1, 3).to(device).float().contiguous(), counts
 
 
-def _digest(values: Iterable[torch.Tensor], salt: bytes = b"") -> str:
+def _name(values: Iterable[torch.Tensor], salt: bytes = b"") -> str:
     digest = hashlib.blake2b(salt, digest_size=16)
     for value in values:
         flat = value.detach().cpu().contiguous().view(-1)

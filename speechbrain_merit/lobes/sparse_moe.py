@@ -185,10 +185,12 @@ class SparseMoE(nn.Module):
         if self.fusion is not None:
             hidden_states = self.fusion(hidden_states).unsqueeze(0)
         tasks = self._check(hidden_states, tasks)
-        batch_size, num_frames = hidden_states.shape[1:3]
-        rows, counts = _true_rows(
-            lengths, batch_size, num_frames, hidden_states.device
-        )
+        shape = hidden_states.shape[1:3]
+        # On the CPU, where looking at values makes nothing wait.
+        counts = absolute_lengths(lengths, *shape)
+        rows = None
+        if lengths is not None:
+            rows = _true_rows(counts, shape[1], hidden_states.device)
         frames = self._join_layers(hidden_states, rows)
         logits = {task: self._score(task, frames, counts) for task in tasks}
         probabilities = {t: logits[t].softmax(dim=1) for t in tasks}
@@ -200,9 +202,7 @@ class SparseMoE(nn.Module):
             t: router_means(logits[t], probabilities[t], experts[t])
             for t in tasks
         }
-        unflatten = partial(
-            _unflatten, rows=rows, shape=(batch_size, num_frames)
-        )
+        unflatten = partial(_unflatten, rows=rows, shape=shape)
         return Integration(
             features={t: unflatten(outputs[t], padding=0.0) for t in tasks},
             auxiliary_losses=routing_losses(means),
@@ -233,10 +233,7 @@ class SparseMoE(nn.Module):
         return tasks
 
     def _score(
-        self,
-        task: str,
-        frames: torch.Tensor,
-        counts: list[int] | None = None,
+        self, task: str, frames: torch.Tensor, counts: torch.Tensor
     ) -> torch.Tensor:
         logits = self.gates[task](frames, counts)
         if self.training and self.router_noise > 0:
@@ -329,20 +326,13 @@ def _combine(
 
 
 def _true_rows(
-    lengths: torch.Tensor | None,
-    batch_size: int,
-    num_frames: int,
-    device: torch.device,
-) -> tuple[torch.Tensor | None, list[int]]:
-    """True frames: numbers in a flattened batch, None for all; and counts."""
-    if lengths is None:
-        return None, [num_frames] * batch_size
-    # On the CPU, where looking at values makes nothing wait.
-    counts = absolute_lengths(lengths, batch_size, num_frames)
+    counts: torch.Tensor, num_frames: int, device: torch.device
+) -> torch.Tensor | None:
+    """Numbers of the true frames in a flattened batch, None for all."""
+    if bool((counts == num_frames).all()):
+        return None
     mask = step_mask(counts, num_frames)
-    if bool(mask.all()):
-        return None, counts.tolist()
-    return mask.flatten().nonzero().squeeze(1).to(device), counts.tolist()
+    return mask.flatten().nonzero().squeeze(1).to(device)
 
 
 def _unflatten(

@@ -24,7 +24,6 @@ def test_workers_and_caches_change_nothing(tmp_path, data):
     caches = {
         "num_workers": 1,
         "audio_cache_folder": tmp_path / "cache",
-        "hidden_state_cache_gib": 0.1,
     }
     for name, options in (("plain", {}), ("cached", caches)):
         result = run(tmp_path / name, data, **frozen, **options)

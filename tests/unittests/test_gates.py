@@ -17,7 +17,7 @@ def fixed(logits, **options):
 
 def test_smoothing_stays_within_an_utterance():
     gate = fixed([[6.0, 0], [0, 3], [0, 3], [3, 0], [9, 0]], smoothing_frames=3)
-    found = gate(torch.eye(5), [3, 2])
+    found = gate(torch.eye(5), torch.tensor([3, 2]))
     first = [[3.0, 1.5], [2, 2], [0, 3]]  # of frames 0-1, 0-2 and 1-2
     expected = torch.tensor([*first, [6.0, 0], [6, 0]])
     torch.testing.assert_close(found, expected)
@@ -70,14 +70,6 @@ def test_dense_at_first_and_one_expert_when_tested():
     )
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"smoothing_frames": 4}, "smoothing_frames is 4"),
-        ({"temperatures": [1.0]}, "temperatures is"),
-        ({"temperatures": [1.0, 0.0]}, "temperatures is"),
-    ],
-)
-def test_impossible_options_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        Gate(4, 2, **options)
+def test_an_even_number_of_frames_has_no_middle():
+    with pytest.raises(ValueError, match="smoothing_frames is 4"):
+        Gate(4, 2, smoothing_frames=4)

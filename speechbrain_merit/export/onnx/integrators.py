@@ -51,7 +51,7 @@ class TraceableMoE(SparseMoE):
 
     def _expert_weights(self, task: str, frames: torch.Tensor) -> torch.Tensor:
         """Weight of every expert, zero where not chosen, `[frame, expert]`."""
-        logits = self._score(task, frames)
+        logits = self._score(task, frames, None)
         probabilities = logits.softmax(dim=1)
         experts = self.gates[task].choose(logits, self.top_k)
         return torch.zeros_like(probabilities).scatter(
