@@ -696,19 +696,15 @@ def test_usual_rates_are_read(tmp_path, rate_hz):
 
 
 @pytest.mark.parametrize(
-    ("place", "values", "message"),
+    ("place", "values", "frames"),
     [
-        ("model.encoder.config", {"conv_stride": [1] * 7}, "16000 frames"),
-        (
-            "model.encoder.config",
-            {"conv_stride": [5, 2, 2, 1, 1, 2, 1]},
-            "400 frames",
-        ),
-        ("", {"sample_rate_hz": 10**6}, "3125 frames"),
-        ("model.frontend", {"n_fft": 4096, "hop_length": 1}, "32784000 values"),
+        ("model.encoder.config", {"conv_stride": [1] * 7}, 16000),
+        ("model.encoder.config", {"conv_stride": [5, 2, 2, 1, 1, 1, 1]}, 800),
+        ("", {"sample_rate_hz": 10**6}, 3125),
+        ("model.frontend", {"n_fft": 4096, "hop_length": 1}, 16000),
     ],
 )
-def test_what_a_second_costs_is_bounded(folder, place, values, message):
+def test_what_a_second_costs_is_bounded(folder, place, values, frames):
     yaml = ruamel.yaml.YAML()
     path = folder / "hyperparams.yaml"
     found = description = yaml.load(path.read_text())
@@ -721,7 +717,7 @@ def test_what_a_second_costs_is_bounded(folder, place, values, message):
         found.yaml_set_ctag(ruamel.yaml.Tag(suffix=tag))
     found.update(values)
     yaml.dump(description, path)
-    with pytest.raises(ValueError, match=f"hyperparams.yaml.*{message} a sec"):
+    with pytest.raises(ValueError, match=f"yaml.* {frames} frames a second"):
         read_folder(folder)
 
 

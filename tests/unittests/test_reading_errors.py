@@ -50,7 +50,7 @@ def test_results_that_are_none(tmp_path, change):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        (",angry,", ",furious,", "no posterior_furious, but 'furious'"),
+        (",angry,", ",furious,", "KeyError: 'furious'"),
         (",seen,", ",sene,", "'sene' is unknown"),
         (",seen,-5.0", ",seen,low", "'low'"),
         ("\r\n", "\r\n1,2\r\n", "Noise '' is unknown"),

@@ -264,15 +264,8 @@ def _read_scores(path: Path) -> dict[str, Any]:
 
     emotions = _emotions(rows)
     indices = {"": -1, **{name: i for i, name in enumerate(emotions)}}
-
-    def index(name: str) -> int:
-        # What a system without classes says of the true one is nothing.
-        if not emotions:
-            return -1
-        if name not in indices:
-            raise ValueError(f"it has no posterior_{name}, but {name!r}")
-        return indices[name]
-
+    # What a system without classes says of the true one is nothing.
+    index = indices.__getitem__ if emotions else lambda name: -1
     scores = {
         metric: grid(metric, _number)
         for metric in rows[0]

@@ -62,19 +62,15 @@ class PlannedRun:
         return f"{self.folder.parent.name}/{self.folder.name}"
 
     @property
-    def conditions(self) -> list[dict[str, Any]] | None:
-        """Its results; None where there are none, or they are damaged."""
-        path = self.folder / "results.json"
-        try:
-            return list(json.loads(path.read_text("utf-8"))["conditions"])
-        except Exception:
-            return None
-
-    @property
     def is_finished(self) -> bool:
         """Whether it has come to its end, where train.py removes a file."""
-        going_on = any(self.folder.glob("test_progress_*"))
-        return self.conditions is not None and not going_on
+        try:
+            # Where they are damaged, it is run again.
+            text = (self.folder / "results.json").read_text("utf-8")
+            json.loads(text)["conditions"]
+        except Exception:
+            return False
+        return not any(self.folder.glob("test_progress_*"))
 
     @property
     def has_model(self) -> bool:

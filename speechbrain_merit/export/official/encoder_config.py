@@ -129,13 +129,7 @@ def _parse_convolutions(text: str) -> list[tuple[int, int, int]]:
         for layer in layers:
             if len(layer) != 3 or not all(map(_is_size, layer)):
                 raise ValueError("a layer is not three whole numbers")
-    except (
-        MemoryError,
-        RecursionError,
-        SyntaxError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except Exception as error:
         raise ValueError(
             f"The encoder's configuration has {_CONVOLUTIONS} "
             f"{str(text)[:200]!r}, which is no sum of lists of (size, kernel, "
