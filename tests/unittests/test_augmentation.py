@@ -1,15 +1,21 @@
 """Noise, rooms and channels against what can be computed of them."""
 
 import functools
+import io
+from pathlib import Path
 
 import numpy as np
 import pytest
+import ruamel.yaml
 import torch
+from hyperpyyaml import load_hyperpyyaml
 from scipy.signal import welch
 
 from speechbrain.augment.augmenter import Augmenter
 from speechbrain.augment.codec import CodecAugment
 from speechbrain.dataio import audio_io
+from speechbrain_merit.config import compose
+from speechbrain_merit.config.reading import references
 from speechbrain_merit.data.manifests import UTTERANCE_KEYS, write_manifest
 from speechbrain_merit.data.mixing import TrainingMixer, generator_for, seeded
 from speechbrain_merit.data.mixing.generated_noise import (
@@ -28,6 +34,7 @@ from speechbrain_merit.data.mixing.simulated_rooms import (
     room_response,
 )
 
+ROOT = Path(__file__).parents[2]
 RATE = 16000
 TIME_S = np.arange(4 * RATE) / RATE
 
@@ -230,3 +237,31 @@ def test_a_mixture_depends_on_seed_epoch_and_utterance(
     high = torch.fft.rfft(both)[:, 3000:]
     if not clean_probability:
         assert high[1].abs().max() < 0.01 * high[0].abs().max()
+
+
+def test_every_part_of_merit_base_has_its_turn(monkeypatch):
+    """An Augmenter that does not shuffle takes the first of its parts."""
+    text = compose(
+        ROOT / "hparams" / "merit_base.yaml", "data_folder: here", ROOT
+    ).text
+    # Of the whole, what augments alone.
+    wanted = ("speech_augmentation", "mixture_augmentation")
+    tree = ruamel.yaml.YAML().load(text)
+    keys = {name for key in wanted for _, name in references(key, tree[key])}
+    keys |= {*wanted, "sample_rate_hz"}
+    stream = io.StringIO()
+    ruamel.yaml.YAML().dump(
+        {k: v for k, v in tree.items() if k in keys}, stream
+    )
+    hparams = load_hyperpyyaml(stream.getvalue())
+    speech = torch.rand(1, 8000) - 0.5
+    for key in wanted:
+        augmenter, used = hparams[key], set()
+        for name, part in augmenter.augmentations.items():
+            monkeypatch.setattr(
+                part, "forward", lambda x, name=name: used.add(name) or x
+            )
+        for number in range(120):
+            with seeded(number):
+                augmenter(speech, torch.ones(1))
+        assert used == {*augmenter.augmentations}
