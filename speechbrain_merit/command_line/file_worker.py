@@ -13,10 +13,11 @@ from typing import Any
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_merit import load
+from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.data.decoding import audio_info
 from speechbrain_merit.inference import ProcessedSpeech
 from speechbrain_merit.inference.batch_processing import found
-from speechbrain_merit.inference.spectrograms import plot_files
+from speechbrain_merit.inference.spectrograms import compare
 from speechbrain_merit.inference.timeline_files import write_timeline
 from speechbrain_merit.lobes.joint_model import ENHANCE
 
@@ -207,15 +208,16 @@ class FileWorker:
         try:
             line = self._results(job, result)
             if self._options.plot and job.output and job.plot:
-                with self._drawing:
-                    plot_files(
+                title = ": ".join(filter(None, [job.source.name, label(line)]))
+                rate_hz = self._model.hparams.sample_rate_hz
+                with self._drawing, atomic_write(job.plot) as partial:
+                    compare(
                         job.recording,
                         job.output,
                         result.timeline,
-                        self._model.hparams.sample_rate_hz,
-                        ": ".join(filter(None, [job.source.name, label(line)])),
-                        job.plot,
-                    )
+                        rate_hz,
+                        title,
+                    ).savefig(partial, format="png", dpi=150)
             for path in self._options.timelines(job):
                 write_timeline(path, found(result.timeline), job.source.stem)
         except Exception as error:

@@ -19,6 +19,7 @@ import torch
 from speechbrain.utils.data_utils import batch_pad_right
 from speechbrain_merit.data.audio import read_mono_blocks
 from speechbrain_merit.data.decoding import Source, name_of
+from speechbrain_merit.data.samples import as_source
 
 from .batch_processing import found
 from .output_files import subtype_like, write_blocks
@@ -121,21 +122,11 @@ class ProcessedRecording:
             If the model does not enhance, or the recording is gone.
         """
         # matplotlib takes long to import.
-        from .spectrograms import BLOCK_S, spectrogram_db, speech_figure
+        from .spectrograms import compare
 
-        rate_hz, after = self.sample_rate_hz, self._mono()
-        before = read_mono_blocks(self.source, rate_hz, BLOCK_S)
-        return speech_figure(
-            spectrogram_db(before, len(after), rate_hz),
-            spectrogram_db([after], len(after), rate_hz),
-            self.timeline,
-            len(after) / rate_hz,
-            rate_hz,
-            str(self),
-        )
-
-    def _mono(self) -> torch.Tensor:
-        return torch.from_numpy(np.atleast_2d(found(self.enhanced)).mean(0))
+        rate_hz, title = self.sample_rate_hz, str(self)
+        after = as_source(found(self.enhanced), rate_hz)
+        return compare(self.source, after, self.timeline, rate_hz, title)
 
     def __repr__(self) -> str:
         if self.emotion == NO_SPEECH:
@@ -154,19 +145,18 @@ class ProcessedRecording:
             sound=base64.b64encode(self._both()).decode(),
             picture=base64.b64encode(picture.getvalue()).decode(),
             played_s=PLAYED_S,
-            is_whole=len(self._mono()) <= PLAYED_S * self.sample_rate_hz,
+            is_whole=self.enhanced.shape[-1] <= PLAYED_S * self.sample_rate_hz,
         )
 
     def _both(self) -> bytes:
         """Original and enhanced speech as the two channels of one file."""
-        rate_hz = self.sample_rate_hz
-        # Where it is resampled, the first blocks may be short.
-        blocks = islice(read_mono_blocks(self.source, rate_hz, PLAYED_S), 2)
-        after = self._mono()[: round(PLAYED_S * rate_hz)]
-        before = torch.cat(list(blocks))[: len(after)]
-        both, _ = batch_pad_right([before, after])
+        rate_hz, heard = self.sample_rate_hz, []
+        for source in (self.source, as_source(self.enhanced, rate_hz)):
+            blocks = read_mono_blocks(source, rate_hz, PLAYED_S)
+            # Where it is resampled, the first blocks may be short.
+            samples = torch.cat(list(islice(blocks, 2)))
+            heard.append(samples[: round(PLAYED_S * rate_hz)].clamp(-1, 1))
+        both, _ = batch_pad_right(heard)
         file = io.BytesIO()
-        soundfile.write(
-            file, both.clamp(-1, 1).T.numpy(), rate_hz, format="FLAC"
-        )
+        soundfile.write(file, both.T.numpy(), rate_hz, format="FLAC")
         return file.getvalue()

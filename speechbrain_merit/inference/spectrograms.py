@@ -6,18 +6,15 @@ Authors
 
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
-import soundfile
 import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from speechbrain_merit.data.atomic_write import atomic_write
 from speechbrain_merit.data.audio import read_mono_blocks
-from speechbrain_merit.data.decoding import Source
+from speechbrain_merit.data.decoding import Source, audio_info
 from speechbrain_merit.metrics.routing_plots import expert_colour
 
 from .timeline import EmotionSegment
@@ -33,21 +30,20 @@ RANGE_DB = 80.0
 MINIMUM_POWER = 1e-12
 
 
-def plot_files(
+def compare(
     before: Source,
-    after: str | Path,
+    after: Source,
     segments: Sequence[EmotionSegment] | None,
     sample_rate_hz: int,
     title: str,
-    path: str | Path,
-) -> None:
+) -> Figure:
     """Draws a recording and what was made of it, however long they are.
 
     Arguments
     ---------
     before : str or Path or file object
         The recording.
-    after : str or Path
+    after : str or Path or file object
         The enhanced speech.
     segments : sequence of EmotionSegment or None
         The emotions over time, where there are any.
@@ -55,9 +51,11 @@ def plot_files(
         Sample rate to draw both at.
     title : str
         What the figure shows.
-    path : str or Path
-        The PNG file to write, whatever its suffix; it appears when it is
-        whole.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        To be saved.
 
     Raises
     ------
@@ -66,20 +64,12 @@ def plot_files(
 
     Example
     -------
-    >>> folder = Path(getfixture("tmpdir"))
-    >>> soundfile.write(folder / "a.wav", np.zeros(8000), 16000)
-    >>> plot_files(
-    ...     folder / "a.wav",
-    ...     folder / "a.wav",
-    ...     None,
-    ...     16000,
-    ...     "silence",
-    ...     folder / "a.png",
-    ... )
-    >>> (folder / "a.png").exists()
-    True
+    >>> from speechbrain_merit.data.samples import as_source
+    >>> silence = as_source(np.zeros(8000), 16000)
+    >>> compare(silence, silence, None, 16000, "silence").axes[0].get_title()
+    'silence'
     """
-    duration_s = soundfile.info(str(after)).duration
+    duration_s = audio_info(after).duration
     noisy, enhanced = (
         spectrogram_db(
             read_mono_blocks(file, sample_rate_hz, BLOCK_S),
@@ -88,11 +78,9 @@ def plot_files(
         )
         for file in (before, after)
     )
-    figure = speech_figure(
+    return speech_figure(
         noisy, enhanced, segments, duration_s, sample_rate_hz, title
     )
-    with atomic_write(path) as partial:
-        figure.savefig(partial, format="png", dpi=150)
 
 
 def spectrogram_db(
