@@ -22,13 +22,21 @@ from speechbrain_merit.data.decoding import AUDIO_SUFFIXES, Source, audio_info
 from speechbrain_merit.data.preparation.files import find_files, printable
 from speechbrain_merit.data.samples import as_source
 
-from .large_tables import LIST_FORMATS, read_paths
-
 logger = get_logger(__name__)
 
 # The name of what comes in by the standard input.
 STANDARD_INPUT = "-"
 _BATCHES_AHEAD = 64
+# By the extension of a list, what pyarrow calls its format; text is read here.
+LIST_FORMATS = {
+    ".txt": "text",
+    ".csv": "csv",
+    ".jsonl": "json",
+    ".parquet": "parquet",
+}
+# The columns that may hold the paths, the likelier ones first.
+COLUMNS = ("file", "path", "wav")
+_ROWS = 2**13
 
 
 class Job(NamedTuple):
@@ -252,6 +260,59 @@ def _real(folder: str) -> str:
 def _repeated(values: np.ndarray) -> set[int]:
     values = np.sort(values)
     return set(values[1:][values[1:] == values[:-1]].tolist())
+
+
+def read_paths(path: Path) -> Iterator[str]:
+    """Reads the paths that a list names.
+
+    Arguments
+    ---------
+    path : Path
+        Text with a path on every line; or CSV, JSONL or Parquet with a column
+        `file`, `path` or `wav`.
+
+    Yields
+    ------
+    str
+        As they are written.
+
+    Raises
+    ------
+    ImportError
+        If pyarrow is not installed, for other lists than text.
+    ValueError
+        If there is no such column.
+
+    Example
+    -------
+    >>> path = Path(getfixture("tmpdir")) / "list.txt"
+    >>> _ = path.write_text("a.wav\\nb.wav\\n")
+    >>> list(read_paths(path))
+    ['a.wav', 'b.wav']
+    """
+    kind = LIST_FORMATS[path.suffix.lower()]
+    if kind == "text":
+        with path.open(encoding="utf-8", errors="surrogateescape") as lines:
+            yield from filter(None, (line.rstrip("\n") for line in lines))
+        return
+    try:
+        from pyarrow.dataset import dataset
+    except ImportError as error:
+        raise ImportError(
+            f"{path} needs pyarrow: pip install '.[cluster]' in the project's "
+            "folder."
+        ) from error
+    table = dataset(path, format=kind)
+    columns = [name for name in COLUMNS if name in table.schema.names]
+    if not columns:
+        raise ValueError(
+            f"{path} has the columns {table.schema.names}: call the one with "
+            f"the paths {COLUMNS[0]!r}."
+        )
+    for batch in table.to_batches(
+        columns=columns[:1], batch_size=_ROWS, batch_readahead=1
+    ):
+        yield from batch.column(0).to_pylist()
 
 
 def make_batches(

@@ -28,7 +28,6 @@ def run(
     plot: bool = False,
     overwrite: bool = False,
     root: str = "",
-    table: Path | None = None,
     workers: int | None = None,
     ray: str | None = None,
     cpus: float = 1.0,
@@ -92,8 +91,6 @@ def run(
         Folder that paths are relative to, also in the results, where machines
         have it in different places; variables such as '$DATA' are looked up
         on each.
-    table : Path, optional
-        Parquet file to make of the results in the end.
     workers : int, optional
         How many processes to share the files among, each on --cpus cores, or
         GPUs of --device; by default, this one does all by itself, in order.
@@ -129,8 +126,6 @@ def run(
         )
     if batch_size < 1:
         raise ValueError(f"--batch_size is {batch_size}: give at least 1.")
-    if table and json is None and out is None:
-        raise ValueError("--table is made of --json or --out: give one.")
     if min(1 if workers is None else workers, cpus) <= 0 or gpus < 0:
         raise ValueError("--workers, --cpus and --gpus must be above 0.")
     # Here, so that its help and what is wrong with it do not wait for PyTorch.
@@ -163,7 +158,6 @@ def run(
         # Channels are a batch already.
         1 if keep_channels else batch_size,
         root,
-        table,
         overwrite,
         count=workers or 1,
         # While the model is at one batch, others are read and written; where

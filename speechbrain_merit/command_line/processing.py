@@ -22,7 +22,6 @@ from speechbrain_merit.pretrained.folder import find_pretrained_folder
 
 from .file_worker import FileWorker, Options, label
 from .jobs import Job, Jobs, make_batches
-from .large_tables import write_table
 from .result_lines import MADE_FROM, ResultLines
 from .workers import WorkerDied, Workers
 
@@ -41,7 +40,6 @@ def process_files(
     options: Options,
     batch_size: int,
     root: str,
-    table: Path | None,
     overwrite: bool,
     **where: Any,
 ) -> int:
@@ -61,8 +59,6 @@ def process_files(
         Files that are processed together.
     root : str
         As for `Jobs`.
-    table : Path or None
-        Parquet file for the results.
     overwrite : bool
         Whether to process again what is finished.
     **where : Any
@@ -75,7 +71,7 @@ def process_files(
 
     Example
     -------
-    >>> process_files(["no.txt"], None, None, None, 1, "", None, False)
+    >>> process_files(["no.txt"], None, None, None, 1, "", False)
     Traceback (most recent call last):
     ...
     FileNotFoundError: [Errno 2] No such file or directory: 'no.txt'
@@ -113,8 +109,6 @@ def process_files(
                         if shown and "error" not in line:
                             _tell(line, json is None)
                     bar.update(len(made))
-        if table is not None:
-            write_table(lines.path, table)
     return summary.tell(len(jobs))
 
 

@@ -4,7 +4,6 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
-import datetime
 import logging
 from collections.abc import Sequence
 from functools import partial
@@ -16,8 +15,6 @@ from tqdm import tqdm
 from .workers import WorkerDied, Workers
 
 logger = logging.getLogger(__name__)
-
-SUMMARY_FILE = "sweep.md"
 
 
 def run(
@@ -127,43 +124,26 @@ def run(
             state = "finished" if planned.is_finished else "to be run"
             tqdm.write(f"{planned.name}: {state}")
         return 0
-    make_trainer = partial(
-        sweep.Trainer, script, _listed(devices) or [None] * jobs
-    )
-    outcomes: dict[Path, Any] = {}
+    places: list[str | None] = [*_listed(devices)] or [None] * jobs
+    make_trainer = partial(sweep.Trainer, script, places)
+    where: Any = {"ray": ray, "cpus": cpus, "gpus": gpus, "in_process": True}
+    missing = []
     try:
         with (
-            Workers(
-                make_trainer,
-                count=len(_listed(devices)) or jobs,
-                ray=ray,
-                cpus=cpus,
-                gpus=gpus,
-                in_process=True,
-            ) as workers,
+            Workers(make_trainer, len(places), **where) as workers,
             tqdm(total=len(runs), unit="run", disable=None) as bar,
         ):
             for chain, found in workers.map(sweep.chained(runs)):
                 if isinstance(found, WorkerDied):
-                    found = [
-                        sweep.Outcome(run, "failed", 0, str(found))
-                        for run in chain
-                    ]
+                    found = [sweep.Outcome(r, reason=str(found)) for r in chain]
                 for outcome in found:
-                    outcomes[outcome.run.folder] = outcome
-                    bar.write(_told(outcome))
+                    bar.write(outcome.text)
                     bar.update()
+                    missing += [] if outcome.is_good else [outcome.run.name]
     except KeyboardInterrupt:
         logger.error("Interrupted: the same command goes on.")
         return INTERRUPTED
-    return _conclude([outcomes[run.folder] for run in runs], out)
-
-
-def _told(outcome: Any) -> str:
-    run, status, duration_s, reason = outcome
-    duration = datetime.timedelta(seconds=round(duration_s))
-    after = f" after {duration}" if duration else ""
-    return f"{run.name}: {status}{after}" + (f" ({reason})" if reason else "")
+    return _conclude(missing, len(runs), out)
 
 
 def _chosen(
@@ -197,22 +177,14 @@ def _listed(text: str | None) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _conclude(outcomes: Sequence[Any], out: Path) -> int:
-    """Says what became of the runs, and where to go from here."""
-    from speechbrain_merit.metrics.results_table import markdown_text
-
-    told = [_told(outcome) for outcome in outcomes]
-    text = "".join(f"- {markdown_text(line)}\n" for line in told)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / SUMMARY_FILE).write_text(text, encoding="utf-8")
-    tqdm.write("\n".join(["", *told, f"Also in {out / SUMMARY_FILE}"]))
-    missing = [o.run.name for o in outcomes if not o.is_good]
+def _conclude(missing: Sequence[str], num_runs: int, out: Path) -> int:
+    """Says which runs have no results, and where to go from here."""
     if missing:
         logger.error(
             "%d of %d runs have no results; the same command tries them "
             "again: %s",
             len(missing),
-            len(outcomes),
+            num_runs,
             ", ".join(missing),
         )
         return 1

@@ -7,11 +7,11 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import itertools
 import logging
 import multiprocessing
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from multiprocessing.managers import BaseManager
@@ -119,14 +119,14 @@ class Workers:
         self._leave()
 
     def _serve(self, lane: "_Lane") -> None:
-        for item, deaths in iter(self._todo.get, None):
+        for item in iter(self._todo.get, None):
             if self._over.is_set():
                 return
             try:
                 result = lane(item)
             except Exception as error:
                 result = error
-            self._done.put((item, deaths, result))
+            self._done.put((item, result))
 
     def map(self, items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
         """Has items done, and gives the results as they are ready.
@@ -147,34 +147,36 @@ class Workers:
         Exception
             What a worker raises.
         """
-        fresh, num_busy = iter(items), 0
-        suspects: deque[tuple[Any, int]] = deque()
-        while True:
-            while num_busy < len(self._threads):
-                item = next(fresh, None)
-                if item is None:
+        suspects = []
+        for item, result in self._done_of(items):
+            if isinstance(result, WorkerDied):
+                suspects.append(item)
+            else:
+                yield item, result
+        # One after another, so that what workers die of takes nothing down
+        # with it.
+        for item in suspects:
+            for _ in range(_MOST_DEATHS - 1):
+                ((_, result),) = self._done_of([item])
+                if not isinstance(result, WorkerDied):
                     break
-                self._todo.put((item, 0))
+            yield item, result
+
+    def _done_of(self, items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+        waiting, num_busy = iter(items), 0
+        while True:
+            free = len(self._threads) - num_busy
+            for item in itertools.islice(waiting, free):
+                self._todo.put(item)
                 num_busy += 1
             if not num_busy:
                 return
-            item, deaths, result = self._done.get()
-            again = isinstance(result, WorkerDied) and deaths < _MOST_DEATHS
-            # One after another, so that what workers die of takes nothing
-            # down with it again and again.
-            if deaths:
-                suspects.popleft()
-            if again:
-                suspects.append((item, deaths + 1))
-            if suspects and (deaths or (again and len(suspects) == 1)):
-                self._todo.put(suspects[0])
-            if not again:
-                num_busy -= 1
-                if isinstance(result, Exception) and not isinstance(
-                    result, WorkerDied
-                ):
-                    raise result
-                yield item, result
+            item, result = self._done.get()
+            num_busy -= 1
+            died = isinstance(result, WorkerDied)
+            if isinstance(result, Exception) and not died:
+                raise result
+            yield item, result
 
 
 class _Lane:

@@ -307,16 +307,16 @@ def command(script, *arguments):
     return main(["sweep", *out, *map(str, arguments)])
 
 
-def test_the_command_says_what_became_of_it(script, monkeypatch):
+def test_the_command_says_what_became_of_it(script, capsys):
     (script.parent / "ser_only0.fails").touch()
     arguments = ("--variants", "ser_only,sparse_merit", "--", "--lr=2")
     assert command(script, *arguments) == 1
-    text = (script.parent / "out" / "sweep.md").read_text()
-    assert "- sparse_merit/fold0_seed1986: finished" in text
-    assert "- ser_only/fold0_seed1986: failed" in text and "no luck" in text
+    text = capsys.readouterr().out
+    assert "sparse_merit/fold0_seed1986: finished" in text
+    assert "ser_only/fold0_seed1986: failed" in text and "no luck" in text
     (script.parent / "ser_only0.fails").unlink()
     assert command(script, *arguments) == 0
-    text = (script.parent / "out" / "sweep.md").read_text()
+    text = capsys.readouterr().out
     assert "finished before" in text and "no luck" not in text
     found = (script.parent / "out").rglob("results.json")
     assert all('"lr": "2"' in path.read_text() for path in found)

@@ -7,6 +7,7 @@ Authors
  * The speechbrain-merit developers 2026
 """
 
+import datetime
 import os
 import subprocess
 import sys
@@ -48,7 +49,7 @@ class Outcome(NamedTuple):
     """
 
     run: PlannedRun
-    status: str
+    status: str = FAILED
     duration_s: float = 0.0
     reason: str = ""
 
@@ -56,6 +57,14 @@ class Outcome(NamedTuple):
     def is_good(self) -> bool:
         """Whether there are results."""
         return self.status in (EARLIER, FINISHED)
+
+    @property
+    def text(self) -> str:
+        """All of it in a line."""
+        duration = datetime.timedelta(seconds=round(self.duration_s))
+        after = f" after {duration}" if duration else ""
+        because = f" ({self.reason})" if self.reason else ""
+        return f"{self.run.name}: {self.status}{after}{because}"
 
 
 def chained(runs: Sequence[PlannedRun]) -> list[list[PlannedRun]]:
