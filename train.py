@@ -853,10 +853,13 @@ if __name__ == "__main__":
     if if_main_process():
         claim = claim_folder(hparams["output_folder"])
     with explained_faults(hparams["output_folder"]):
-        if hparams["pretrained_folder"] is not None:
-            use_pretrained(hparams, run_opts["test_only"])
-        record = TrainingRecord(hparams["save_folder"], run_opts["test_only"])
-        record.check("settings", settings)
+        with told_plainly():
+            if hparams["pretrained_folder"] is not None:
+                use_pretrained(hparams, run_opts["test_only"])
+            record = TrainingRecord(
+                hparams["save_folder"], run_opts["test_only"]
+            )
+            record.check("settings", settings)
         sb.create_experiment_directory(
             experiment_directory=hparams["output_folder"]
         )
@@ -864,7 +867,8 @@ if __name__ == "__main__":
         before = {path: path.read_bytes() for path in manifests}
         if not hparams["skip_prep"]:
             run_on_main(prepare, kwargs={"hparams": hparams})
-        run_on_main(check_data, args=[hparams, record, before])
+        with told_plainly():
+            run_on_main(check_data, args=[hparams, record, before])
         hyperparameters_file = (
             Path(hparams["output_folder"]) / "hyperparams.yaml"
         )
