@@ -55,17 +55,6 @@ class UnusableAudio(ValueError):
     """A file's contents are in the way, and its name is still to be told."""
 
 
-# What opening and decoding raise; a name may not be in UTF-8.
-_UNREADABLE = (
-    RuntimeError,
-    OSError,
-    MemoryError,
-    UnicodeEncodeError,
-    UnusableAudio,
-    av.FFmpegError,
-)
-
-
 class FFmpegFile:
     """Sound that FFmpeg decodes, with what is needed of soundfile's interface.
 
@@ -340,7 +329,10 @@ def naming(source: Source, advice: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except _UNREADABLE as error:
+    except Exception as error:
+        # Our own, which names it already.
+        if type(error) is ValueError:
+            raise
         reason = _reason(source, error)
         raise ValueError(
             f"{name_of(source)} cannot be read as audio: {reason}{advice}"
