@@ -1,6 +1,6 @@
 """What one device, one node and several nodes need for a training: computed.
 
-Run from the top of the project; prints the tables of docs/scaling.md. Nothing
+Run from the top of the project; prints what docs/scaling.md sums up. Nothing
 is measured here: parameters are counted in the model of the YAML file, at the
 paper's size and without its weights; all else follows from them and from the
 options, which are the assumptions.

@@ -119,10 +119,17 @@ class Workers:
         self._leave()
 
     def _serve(self, lane: "_Lane") -> None:
-        for item in iter(self._todo.get, None):
-            if self._over.is_set():
-                return
+        item: Any = None
+        while not self._over.is_set():
             try:
+                # No item waits for a worker that may never find room.
+                lane.worker()
+                item = self._todo.get()
+                if item is None:
+                    return
+                if not lane.is_up:
+                    self._todo.put(item)
+                    continue
                 result = lane(item)
             except Exception as error:
                 result = error
@@ -201,6 +208,10 @@ class _Lane:
                             f"A worker does not start: {error}"
                         ) from error
             return self._worker
+
+    @property
+    def is_up(self) -> bool:
+        return self._worker is not None
 
     def __call__(self, item: Any) -> Any:
         worker = self.worker()

@@ -31,7 +31,7 @@ class Fragile:
 
 
 @pytest.fixture(scope="module")
-def ray_address():
+def ray_cluster():
     """A cluster of two machines, which both are this one."""
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
@@ -42,8 +42,8 @@ def ray_address():
         paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
         context.setenv("PYTHONPATH", os.pathsep.join(paths))
         cluster = Cluster(initialize_head=True, head_node_args=options)
-        cluster.add_node(**options)
-    yield cluster.address
+        cluster.gone = cluster.add_node(**options)
+    yield cluster
     cluster.shutdown()
 
 
@@ -53,8 +53,8 @@ def place(request, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if request.param == "processes":
         return {"count": 2}
-    address = request.getfixturevalue("ray_address")
-    return {"count": 2, "ray": address}
+    cluster = request.getfixturevalue("ray_cluster")
+    return {"count": 2, "ray": cluster.address}
 
 
 def test_items_are_done_once_and_killers_alone_fail(place):
@@ -75,3 +75,15 @@ def test_workers_that_cannot_begin_say_so(place, name, error):
     Path(name).touch()
     with pytest.raises(error):
         Workers(Fragile, **place).__enter__()
+
+
+def test_a_machine_that_goes_takes_nothing_along(ray_cluster):
+    where = {"count": 2, "depth": 2, "ray": ray_cluster.address}
+    found = []
+    with Workers(Fragile, **where) as workers:
+        # Both have begun.
+        for number, pair in enumerate(workers.map(range(1, 200))):
+            found.append(pair)
+            if number == 100:
+                ray_cluster.remove_node(ray_cluster.gone, allow_graceful=False)
+    assert sorted(found) == [(item, 2 * item) for item in range(1, 200)]
