@@ -17,6 +17,8 @@ from .subcommand import add_subcommand
 # Not SpeechBrain's: no command's help and mistakes wait for PyTorch.
 logger = logging.getLogger(__name__)
 
+# As shells have it after Ctrl-C.
+_INTERRUPTED = 130
 # In the order of the help; each is the module with its function `run`.
 _COMMANDS = (
     "process listen demo models export export_onnx import_official report sweep"
@@ -34,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: zero, or one where something failed.
+        Exit status: zero, one where something failed, or 130 after Ctrl-C.
 
     Example
     -------
@@ -58,6 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = vars(parser.parse_args(argv))
     try:
         return arguments.pop("function")(**arguments)
+    except KeyboardInterrupt:
+        logger.error("Interrupted: what is finished stays.")
+        return _INTERRUPTED
     except (ImportError, OSError, ValueError) as error:
         logger.error("%s", error)
         return 1

@@ -124,14 +124,22 @@ def run(
         raise ValueError(
             "--plot and --timeline_files go into the folder of --out: give one."
         )
+    if "" in inputs:
+        raise ValueError("An input is empty: give files or folders.")
     if batch_size < 1:
         raise ValueError(f"--batch_size is {batch_size}: give at least 1.")
     if min(1 if workers is None else workers, cpus) <= 0 or gpus < 0:
         raise ValueError("--workers, --cpus and --gpus must be above 0.")
     # Here, so that its help and what is wrong with it do not wait for PyTorch.
+    from speechbrain_merit.inference.timeline_files import FORMATS
+
     from .file_worker import Options
     from .processing import model_now, process_files
 
+    if unknown := {f".{name}" for name in timeline_files} - FORMATS.keys():
+        raise ValueError(
+            f"--timeline_files {sorted(unknown)}: there are {', '.join(FORMATS)}."
+        )
     options = Options(
         model,
         model_now(model),

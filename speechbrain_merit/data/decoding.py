@@ -228,13 +228,15 @@ def open_audio(
             return FFmpegFile(source)
         except av.FFmpegError:
             raise UnusableAudio(str(error)) from error
-    if end_s * file.samplerate <= file.frames or not _is_longer(source, file):
+    if end_s * file.samplerate <= file.frames:
         return file
+    is_longer = _is_longer(source, file)
     file.close()
-    try:
-        return FFmpegFile(source)
-    except (av.FFmpegError, UnusableAudio):
-        return soundfile.SoundFile(_rewound(source))
+    if is_longer:
+        with contextlib.suppress(av.FFmpegError, UnusableAudio):
+            return FFmpegFile(source)
+    # Anew, since who looked for more has read on in a file that was open.
+    return soundfile.SoundFile(_rewound(source))
 
 
 def _is_longer(source: Source, file: soundfile.SoundFile) -> bool:

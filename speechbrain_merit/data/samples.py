@@ -5,6 +5,7 @@ Authors
 """
 
 import io
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ def as_source(source: Any, sample_rate_hz: int) -> Source:
     Raises
     ------
     ValueError
-        If an array is neither of one channel nor of several.
+        If an array is neither of one channel nor of several, or its rate is
+        no number of samples per second.
 
     Example
     -------
@@ -89,6 +91,10 @@ def as_source(source: Any, sample_rate_hz: int) -> Source:
         return io.BytesIO(Path(source).read_bytes())
     if hasattr(source, "read"):
         return source if source.seekable() else io.BytesIO(source.read())
+    if not 0 < sample_rate_hz < math.inf or sample_rate_hz % 1:
+        raise ValueError(
+            f"A sample rate of {sample_rate_hz} Hz is none: give a whole number."
+        )
     samples = torch.atleast_2d(as_samples(source).detach().cpu())
     if samples.ndim != 2 or len(samples) > samples.shape[1] > 0:
         raise ValueError(
@@ -98,7 +104,7 @@ def as_source(source: Any, sample_rate_hz: int) -> Source:
     file = io.BytesIO()
     # A format without a limit on its size.
     soundfile.write(
-        file, samples.T.numpy(), sample_rate_hz, "FLOAT", format="W64"
+        file, samples.T.numpy(), int(sample_rate_hz), "FLOAT", format="W64"
     )
     file.seek(0)
     return file

@@ -46,7 +46,8 @@ class JointEnhancementClassifier(BatchProcessor):
         Arguments
         ---------
         recording : str or Path or file object or torch.Tensor or array or list
-            As for `process_file`; or a list of such recordings.
+            As for `process_file`; or a list of such recordings, in which a
+            tuple is samples and their rate.
         sample_rate_hz : int, optional
             Sample rate of samples; the model's by default.
         **options : Any
@@ -62,12 +63,16 @@ class JointEnhancementClassifier(BatchProcessor):
         ValueError
             As `process_file` does.
         """
-        if isinstance(recording, list | tuple) and not isinstance(
-            next(iter(recording), 0), numbers.Number
+        if isinstance(recording, tuple):
+            recording, sample_rate_hz = recording
+        if isinstance(recording, list) and not isinstance(
+            next(iter(recording), None), numbers.Number
         ):
             return [self(one, sample_rate_hz, **options) for one in recording]
         rate_hz = self.hparams.sample_rate_hz
-        source = as_source(recording, sample_rate_hz or rate_hz)
+        source = as_source(
+            recording, rate_hz if sample_rate_hz is None else sample_rate_hz
+        )
         result = self.process_file(source, **{"timeline": True, **options})
         if options.get("keep_sample_rate"):
             rate_hz = audio_info(source).sample_rate

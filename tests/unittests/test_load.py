@@ -69,9 +69,9 @@ def test_whatever_holds_a_recording(model, noisy):
     with noisy.open("rb") as opened:
         results = [model(opened)]
     results.append(model(samples.T, rate_hz))
-    results += model([noisy, str(noisy)])
+    results += model([noisy, (samples.T, float(rate_hz)), str(noisy)])
     results += model([samples.T, torch.from_numpy(samples.T)], rate_hz)
-    assert len(results) == 6
+    assert len(results) == 7 and model([]) == []
     for result in results:
         np.testing.assert_allclose(result.enhanced, expected, atol=1e-5)
         # Also where what it was made of has been closed.
@@ -81,6 +81,12 @@ def test_whatever_holds_a_recording(model, noisy):
     np.testing.assert_array_equal(
         model(mono.tolist(), rate_hz).enhanced, model(mono, rate_hz).enhanced
     )
+
+
+@pytest.mark.parametrize("rate_hz", [0, -16000, 16000.5, float("nan")])
+def test_a_rate_that_is_none_is_refused(model, rate_hz):
+    with pytest.raises(ValueError, match=f"{rate_hz} Hz"):
+        model(np.zeros(1000), rate_hz)
 
 
 def test_options_of_a_file(model, noisy, tmp_path):

@@ -11,7 +11,7 @@ from PIL import Image
 from toy_model import write_experiment
 
 from speechbrain_merit.command_line import main
-from speechbrain_merit.command_line.jobs import Job, make_batches
+from speechbrain_merit.command_line.jobs import Job, Jobs, make_batches
 from speechbrain_merit.inference.spectrograms import (
     MAX_COLUMNS,
     spectrogram_db,
@@ -125,11 +125,29 @@ def test_figures_lie_beside_the_speech(model, noisy, tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(["--plot"], "--out"), (["--batch_size", "0"], "--batch_size")],
+    [
+        (["--plot"], "--out"),
+        (["--batch_size", "0"], "--batch_size"),
+        (["--out", "o", "--timeline_files", "mp3"], ".TextGrid"),
+    ],
 )
 def test_options_that_do_not_go_together(options, message, caplog):
     assert main(["process", "a.wav", "--model", "m", *options]) == 1
     assert message in caplog.text
+
+
+def test_an_empty_name_is_not_this_folder(caplog):
+    assert main(["process", ""]) == 1
+    assert "An input is empty" in caplog.text
+
+
+def test_an_interruption_is_told_in_a_line(caplog, monkeypatch):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Jobs, "__len__", interrupted)
+    assert main(["process", "a.wav", "--model", "m"]) == 130
+    assert "what is finished stays" in caplog.text
 
 
 def test_a_tone_is_drawn_where_it_is():
