@@ -9,6 +9,7 @@ import torch
 import yaml
 from small_run import run
 
+from speechbrain_merit.data.audio import read_mono, resample
 from speechbrain_merit.data.manifests import read_manifest
 from speechbrain_merit.inference import JointEnhancementClassifier
 from speechbrain_merit.pretrained.weights import read_weights
@@ -62,14 +63,15 @@ def test_the_development_set_selects_the_checkpoint(finished):
         assert torch.equal(used[name], value), name
 
 
-def test_the_result_can_be_used(finished, tmp_path):
+def test_the_result_can_be_used(finished, data, tmp_path):
     folder, _ = finished
     model = JointEnhancementClassifier.from_hparams(
         str(folder / "pretrained"),
         savedir=str(tmp_path / "model"),
         run_opts={"device": "cpu"},
     )
-    samples = torch.sin(torch.arange(44100) * 0.05)
+    spoken = sorted(data.rglob("*.wav"))[0]
+    samples = resample(read_mono(str(spoken), 16000)[:16000], 16000, 44100)
     stereo = torch.stack([samples, 0.5 * samples], dim=1).numpy()
     soundfile.write(tmp_path / "noisy.wav", 0.3 * stereo, 44100)
     before = set(tmp_path.rglob("*"))

@@ -227,5 +227,5 @@ def test_dnsmos_by_the_package(speechmos):
 
 def test_missing_package_is_named_before_the_test(monkeypatch):
     monkeypatch.setitem(sys.modules, "speechmos", None)
-    with pytest.raises(ImportError, match=r"speechbrain-merit\[dnsmos\]"):
+    with pytest.raises(ImportError, match=r"pip install '\.\[dnsmos\]'"):
         UtteranceScorer(["sad"], metrics=["dnsmos_sig"])

@@ -469,7 +469,7 @@ def test_paths_come_back_below_the_data_folder(times, tmp_path):
     def holds(parts):
         wav = "/".join(parts)
         fields = {**dict.fromkeys(UTTERANCE_KEYS), "start_s": 0.0}
-        fields.update(wav="{data_root}/" + wav, duration_s=1.0)
+        fields.update(wav="{data_root}/" + wav, duration_s=1.0, speaker="a")
         write_manifest(path, {"a": fields}, UTTERANCE_KEYS)
         found = load_utterances(path, "folder")["a"]["wav"]
         hypothesis.assume("{data_root}" not in wav)
