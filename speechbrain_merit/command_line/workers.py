@@ -192,13 +192,15 @@ class _Lane:
     def __init__(self, make_worker: Callable[[int], Any], number: int) -> None:
         self._make_worker, self._number = make_worker, number
         self._worker: Any = None
+        # Told without the lock, which those have who wait for another one.
+        self._dead: Any = None
         self._changing = threading.Lock()
 
     def worker(self) -> Any:
         """Gives the worker, as soon as there is one."""
         deaths = 0
         with self._changing:
-            while self._worker is None:
+            while not self.is_up:
                 try:
                     self._worker = self._make_worker(self._number)
                 except WorkerDied as error:
@@ -211,20 +213,18 @@ class _Lane:
 
     @property
     def is_up(self) -> bool:
-        return self._worker is not None
+        return self._worker is not self._dead
 
     def __call__(self, item: Any) -> Any:
         worker = self.worker()
         try:
             return worker(item)
         except WorkerDied:
-            with self._changing:
-                if self._worker is worker:
-                    self._worker = None
+            self._dead = worker
             raise
 
     def stop(self) -> None:
-        if self._worker is not None:
+        if self.is_up:
             self._worker.stop()
 
 

@@ -262,6 +262,16 @@ def test_a_failure_stops_nothing_but_what_needs_it(script):
     assert log.read_text().count("ValueError: no luck") == 1
 
 
+def test_a_folder_that_cannot_be_made_fails_its_run_alone(script):
+    runs = plan(script, ["se_only", "ser_only"])
+    runs[0].folder.parent.mkdir(parents=True)
+    runs[0].folder.touch()
+    outcomes = sweep(script, runs)
+    statuses = [outcomes[run.name].status for run in runs]
+    assert statuses == ["failed", "finished"]
+    assert "File exists" in outcomes[runs[0].name].reason
+
+
 def test_a_run_whose_model_is_needed_and_gone_is_run_again(script):
     runs = plan(script, ["se_only", "se_then_ser"])
     sweep(script, runs)

@@ -5,7 +5,10 @@ Authors
 """
 
 import os
+import threading
+import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -87,3 +90,28 @@ def test_a_machine_that_goes_takes_nothing_along(ray_cluster):
             if number == 100:
                 ray_cluster.remove_node(ray_cluster.gone, allow_graceful=False)
     assert sorted(found) == [(item, 2 * item) for item in range(1, 200)]
+
+
+def test_no_result_waits_for_a_worker_without_room():
+    full = threading.Barrier(2)
+    over = threading.Event()
+    made = []
+
+    def make_worker(number):
+        made.append(number)
+        if made.count(1) > 1:
+            over.wait()
+        return mock.Mock(side_effect=doubles if number == 0 else dies)
+
+    def doubles(item):
+        time.sleep(0.01)
+        return 2 * item
+
+    def dies(item):
+        # Both of its items go with it.
+        full.wait()
+        raise WorkerDied
+
+    with Workers(make_worker, 2, depth=2, in_process=True) as workers:
+        assert dict(workers.map(range(40))) == {n: 2 * n for n in range(40)}
+        over.set()

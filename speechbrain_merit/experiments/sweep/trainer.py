@@ -158,7 +158,10 @@ class Trainer:
                 reason = f"{before.run.name}, which it needs, is not there"
                 outcome = Outcome(run, LEFT_OUT, 0, reason)
             else:
-                outcome = self._trained(run)
+                try:
+                    outcome = self._trained(run)
+                except OSError as error:
+                    outcome = Outcome(run, FAILED, 0, str(error))
             outcomes[run.folder] = outcome
         return list(outcomes.values())
 
