@@ -77,6 +77,9 @@ def run(
             "The microphone needs sounddevice: pip install '.[listen]' in the "
             "project's folder."
         ) from error
+    # Here, so that its help does not wait for PyTorch.
+    from .file_worker import label
+
     stream = load(model, device, safe).stream(chunk_s, overlap_s)
     rate_hz = stream.sample_rate_hz
     heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -104,8 +107,8 @@ def run(
                     ready.extend([0.0] * round(SPARE_S * rate_hz))
                 ready.extend(enhanced)
                 for now in stream.timeline.segments()[-1:]:
-                    chance = now.posteriors.get(now.emotion, 1.0)
-                    text = f"{now.end_s:7.1f} s  {now.emotion} {chance:.0%}"
+                    named = label({**now._asdict(), "emotion": now.emotion})
+                    text = f"{now.end_s:7.1f} s  {named}"
                     print(f"\r{text:<40}", end="", flush=True)
     except KeyboardInterrupt:
         print()

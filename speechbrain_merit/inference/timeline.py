@@ -229,6 +229,8 @@ class EmotionTimeline:
         """
         segments = self.segments()
         rows = torch.tensor([[*s.posteriors.values()] for s in segments])
+        # One that is too small for a number still counts as one.
+        rows = rows.clamp(min=torch.finfo(rows.dtype).tiny)
         weights = torch.tensor([segment.speech_s for segment in segments])
         weights = weights / weights.sum().clamp(min=1e-9)
         return (weights @ rows.log()).log_softmax(dim=0)

@@ -194,6 +194,18 @@ def test_silence_has_no_part_in_a_judgement():
     assert silent.log_posteriors().exp().tolist() == [0.5, 0.5]
 
 
+def test_what_is_certain_stays_a_number():
+    def certain(frames):
+        return torch.tensor([[0.0, -200.0]])
+
+    timeline = EmotionTimeline(["a", "b"], certain, 10, 1)
+    # Two of the three seconds are silent, with the same window.
+    timeline.append(0, 30, torch.zeros(1, 30, 2), torch.arange(30)[None] < 10)
+    assert [s.emotion for s in timeline.segments()] == ["a"] + ["no speech"] * 2
+    chances = timeline.log_posteriors().exp()
+    torch.testing.assert_close(chances, torch.tensor([1.0, 0.0]))
+
+
 # ------------------------------------------------------------- resampling
 
 

@@ -354,3 +354,15 @@ def test_large_weights_become_bytes(onnx_packages, interface, tmp_path):
     for array in matrices:
         # The largest of an output channel takes the whole of a byte.
         assert (np.abs(array.astype(int)).max(axis=0) >= 126).all()
+
+
+def test_a_graph_that_differs_is_not_written(
+    onnx_packages, interface, monkeypatch, tmp_path
+):
+    model = interface(small_model("whisper"))
+    other = small_model("whisper")
+    other.emotion_head.output.bias.data[0] += 1
+    model.process_batch = interface(other).process_batch
+    with pytest.raises(ValueError, match="differs from PyTorch"):
+        export_onnx(model, tmp_path / "a.onnx")
+    assert not (tmp_path / "a.onnx").exists()

@@ -98,8 +98,8 @@ def room_response(
         from pyroomacoustics import Material, ShoeBox, inverse_sabine
     except ImportError as error:
         raise ImportError(
-            "Rooms are simulated by pyroomacoustics: install "
-            "speechbrain-merit[rooms], or set rooms to null."
+            "Rooms are simulated by pyroomacoustics: pip install '.[rooms]' in "
+            "the project's folder, or set rooms to null."
         ) from error
     random = np.random.default_rng(seed)
     t60_s = random.uniform(0.15, 0.8) if t60_s is None else t60_s
